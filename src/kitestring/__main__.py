@@ -1,0 +1,5 @@
+"""`python -m kitestring`."""
+
+from kitestring.cli import main
+
+main()

@@ -1,0 +1,104 @@
+"""The `kitestring` command. Verbs are imported when they are called, so that help is quick."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from kitestring import __version__
+from kitestring.errors import KitestringError
+
+# verb -> (module:attribute, one line of help)
+VERBS = {
+    "spec": ("kitestring.cli.spec:spec", "Check, show or adopt a spec; print its JSON Schema"),
+    "local": ("kitestring.cli.local:local", "Run a real Milvus on this machine, without Docker"),
+    "ingest": ("kitestring.cli.ingest:ingest", "Write documents into a collection, idempotently"),
+    "search": ("kitestring.cli.search:search", "Find the passages that answer a question"),
+    "status": ("kitestring.cli.status:status", "The cluster on one screen"),
+    "drift": ("kitestring.cli.drift:drift", "Compare the cluster with its spec"),
+    "reconcile": ("kitestring.cli.reconcile:reconcile", "Bring the cluster back to its spec"),
+    "compact": ("kitestring.cli.compact:compact", "Compact the collections whose segments call for it"),
+    "embedding": ("kitestring.cli.embedding:embedding", "Check which model made the stored vectors"),
+    "backup": ("kitestring.cli.backup:backup", "Create, list, show and verify backups"),
+    "restore": ("kitestring.cli.restore:restore", "Restore a backup"),
+    "drill": ("kitestring.cli.drill:drill", "Prove that a backup can be restored"),
+    "demo": ("kitestring.cli.demo:demo", "The whole loop, on a real Milvus on this machine"),
+}
+
+
+class Verbs(click.Group):
+    """A group whose commands are imported on demand."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        module, attribute = VERBS[cmd_name][0].split(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Verbs"):
+            formatter.write_dl([(verb, text) for verb, (_, text) in VERBS.items()])
+
+
+@click.command(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="kitestring")
+@click.option("-q", "--quiet", is_flag=True, help="Errors only on stderr")
+@click.option("-v", "--verbose", is_flag=True, help="Show what an internal error came from")
+@click.pass_context
+def cli(ctx: click.Context, quiet: bool, verbose: bool) -> None:
+    """Keeps Milvus clusters from drifting, and proves that their backups restore.
+
+    Exit codes: 0 clean, 1 error, 2 drift or a missed objective, 3 inconclusive,
+    64 wrong usage, 130 interrupted.
+    """
+    ctx.obj = {"quiet": quiet, "verbose": verbose}
+
+
+def run(command: click.Command, arguments: Sequence[str], name: str) -> int:
+    """Runs a click command and returns its exit code; a user's mistake gives no traceback."""
+    verbose = any(a in ("-v", "--verbose") for a in arguments)
+    try:
+        result: Any = command.main(list(arguments), prog_name=name, standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return _say("interrupted", code=130)
+    except click.UsageError as error:
+        context = error.ctx.command_path if error.ctx else name
+        return _say(error.format_message(), hint=f"{context} --help", code=64)
+    except click.ClickException as error:
+        return _say(error.format_message(), code=1)
+    except KitestringError as error:
+        return _say(error.message, hint=error.hint, code=error.exit_code)
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1
+    except Exception as error:  # noqa: BLE001 - the last line of defence
+        if verbose:
+            raise
+        return _say(
+            f"internal error: {type(error).__name__}: {error}",
+            hint="this is a fault of kitestring; run again with -v and report what it prints",
+            code=1,
+        )
+    return result if isinstance(result, int) else 0
+
+
+def _say(message: str, *, code: int, hint: str = "") -> int:
+    click.echo(f"error: {message}", err=True)
+    if hint:
+        click.echo(f"\nhint: {hint}", err=True)
+    return code
+
+
+def main() -> None:
+    """The console script's entry point."""
+    sys.exit(run(cli, sys.argv[1:], "kitestring"))

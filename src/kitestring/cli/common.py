@@ -1,0 +1,73 @@
+"""What the verbs share: the spec option, the output option, exit codes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from kitestring.errors import SpecNotFound
+
+F = TypeVar("F", bound=Callable[..., Any])
+DEFAULT_SPECS = ("kitestring.yaml", "infra/clusters/local.yaml")
+
+
+def find_spec(path: str | None) -> Path:
+    """The spec file to use: the flag, `KITESTRING_SPEC`, `kitestring.yaml`, the demo's.
+
+    Raises:
+        SpecNotFound: none of them is there.
+    """
+    named = path or os.environ.get("KITESTRING_SPEC")
+    if named:
+        return Path(named)
+    for candidate in DEFAULT_SPECS:
+        if Path(candidate).is_file():
+            context = click.get_current_context(silent=True)
+            if not (context and (context.find_root().obj or {}).get("quiet")):
+                click.echo(f"using the spec {candidate}", err=True)
+            return Path(candidate)
+    raise SpecNotFound(
+        "no spec named",
+        hint="--spec FILE, or set KITESTRING_SPEC, or write ./kitestring.yaml",
+    )
+
+
+def spec_option(function: F) -> F:
+    """`--spec FILE`; the verb gets `spec_file`, to be given to `load_spec`."""
+    return click.option(
+        "--spec",
+        "spec_file",
+        metavar="FILE",
+        help="Spec of the cluster  [default: $KITESTRING_SPEC, ./kitestring.yaml, "
+        "./infra/clusters/local.yaml]",
+    )(function)
+
+
+def output_option(*formats: str) -> Callable[[F], F]:
+    """`--output FORMAT`; the first format is the default."""
+    return click.option(
+        "-o",
+        "--output",
+        type=click.Choice(formats),
+        default=formats[0],
+        show_default=True,
+        help="Format on stdout",
+    )
+
+
+def load_spec(spec_file: str | None) -> Any:
+    """The loaded spec of the `--spec` option (see `find_spec`)."""
+    from kitestring.spec.load import load
+
+    return load(find_spec(spec_file))
+
+
+def note(text: str) -> None:
+    """A line on stderr, unless `--quiet`."""
+    context = click.get_current_context(silent=True)
+    if not (context and (context.find_root().obj or {}).get("quiet")):
+        click.echo(text, err=True)

@@ -1,0 +1,559 @@
+"""The Milvus connection over pymilvus's `MilvusClient` and its generated gRPC stubs.
+
+pymilvus marks its ORM for removal; `MilvusClient` and the stubs stay. The stubs serve what the
+client does not have (bulk import, replicas) and what it is slow at (columns without row dicts).
+"""
+
+from __future__ import annotations
+
+import base64
+import logging
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import grpc
+import pyarrow as pa
+from pymilvus import DataType, MilvusClient
+from pymilvus.grpc_gen import common_pb2, milvus_pb2, milvus_pb2_grpc
+
+from kitestring.clients.milvus.failures import translated
+from kitestring.clients.milvus.protocol import Hit, ImportState
+from kitestring.clients.milvus.wire import literal, record_batch
+from kitestring.errors import CollectionNotFound, MilvusError
+from kitestring.model.collection import (
+    CollectionInfo,
+    Field,
+    Index,
+    IndexState,
+    LoadedSegment,
+    Partition,
+    Schema,
+    Segment,
+    params_as_text,
+)
+
+_INDEX_KEYS = {
+    "index_type",
+    "metric_type",
+    "field_name",
+    "index_name",
+    "total_rows",
+    "indexed_rows",
+    "pending_index_rows",
+    "state",
+}
+_IMPORT_DONE, _IMPORT_FAILED = 6, 1  # common ImportState: ImportCompleted, ImportFailed
+_COMPACTION_DONE = "Completed"
+_MAX_MESSAGE = 512 * 1024 * 1024  # bytes; pymilvus's own limit is unlimited on receive
+
+
+class MilvusServer:
+    """One connection; use it as a context manager, or `close` it.
+
+    Args:
+        uri: `http://host:port` or `https://…`.
+        token: `user:password` or an API key; empty for none.
+        database: the database that every call works in.
+        timeout: deadline of one request, in seconds.
+        ca_file: certificate authority in PEM for `https`.
+
+    Raises:
+        ServerUnreachable, AuthenticationFailed: at once, not at the first call.
+    """
+
+    def __init__(
+        self,
+        uri: str,
+        *,
+        token: str = "",
+        database: str = "default",
+        timeout: float = 10.0,
+        ca_file: str = "",
+        server_name: str = "",
+    ) -> None:
+        self.uri = uri
+        self.database = database
+        self._timeout = timeout
+        # pymilvus logs what it also raises
+        logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
+        options: dict[str, Any] = {}
+        if ca_file:
+            options["server_pem_path"] = ca_file
+        if server_name:
+            options["server_name"] = server_name
+        with translated(uri):
+            self._client = MilvusClient(
+                uri=uri, token=token, db_name=database, timeout=timeout, **options
+            )
+        self._channel = _channel(uri, ca_file, server_name)
+        self._stub = milvus_pb2_grpc.MilvusServiceStub(self._channel)
+        self._metadata = [("dbname", database)]
+        if token:
+            encoded = base64.b64encode(token.encode()).decode()
+            self._metadata.append(("authorization", encoded))
+
+    def __enter__(self) -> MilvusServer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._channel.close()
+        self._client.close()
+
+    def version(self) -> str:
+        with translated(self.uri):
+            return str(self._client.get_server_version(timeout=self._timeout))
+
+    # --- what is
+
+    def list_collections(self) -> list[str]:
+        with translated(self.uri):
+            return sorted(self._client.list_collections(timeout=self._timeout))
+
+    def has_collection(self, name: str) -> bool:
+        with translated(self.uri):
+            return bool(self._client.has_collection(name, timeout=self._timeout))
+
+    def describe(self, name: str) -> CollectionInfo:
+        if not self.has_collection(name):
+            raise CollectionNotFound(
+                f"the server has no collection `{name}`",
+                hint="`kitestring status` lists the collections of the server",
+                subject=name,
+            )
+        with translated(self.uri):
+            client = self._client
+            raw = client.describe_collection(name, timeout=self._timeout)
+            physical = raw["collection_name"]
+            load = client.get_load_state(physical, timeout=self._timeout)["state"].name
+            replicas = self._replicas(raw["collection_id"]) if load == "Loaded" else 0
+            return CollectionInfo(
+                name=physical,
+                id=int(raw["collection_id"]),
+                schema=_schema(raw),
+                shards=int(raw["num_shards"]),
+                partitions=self._partitions(physical),
+                consistency=str(raw.get("consistency_level_name", "")),
+                properties={k: str(v) for k, v in (raw.get("properties") or {}).items()},
+                aliases=tuple(sorted(client.list_aliases(physical)["aliases"])),
+                indexes=tuple(
+                    _index_state(client.describe_index(physical, n, timeout=self._timeout))
+                    for n in sorted(client.list_indexes(physical, timeout=self._timeout))
+                ),
+                load_state=load,
+                replicas=replicas,
+                # a hybrid timestamp: 46 bits of ms, 18 bits of counter
+                created_at=int(raw.get("created_timestamp", 0)) >> 18,
+            )
+
+    def _partitions(self, name: str) -> tuple[Partition, ...]:
+        answer = self._call(
+            "ShowPartitions",
+            milvus_pb2.ShowPartitionsRequest(db_name=self.database, collection_name=name),
+        )
+        pairs = zip(answer.partition_names, answer.partitionIDs, strict=True)
+        return tuple(sorted((Partition(n, int(i)) for n, i in pairs), key=lambda p: p.name))
+
+    def _replicas(self, collection: int) -> int:
+        answer = self._call(
+            "GetReplicas",
+            milvus_pb2.GetReplicasRequest(collectionID=collection, db_name=self.database),
+        )
+        return len(answer.replicas)
+
+    def segments(self, name: str) -> list[Segment]:
+        with translated(self.uri):
+            found = self._client.list_persistent_segments(name, timeout=self._timeout)
+        return sorted(
+            (
+                Segment(
+                    id=int(s.segment_id),
+                    partition_id=int(s.partition_id),
+                    rows=int(s.num_rows),
+                    state=_name(s.state),
+                    level=_name(s.level),
+                    storage_version=int(s.storage_version),
+                )
+                for s in found
+            ),
+            key=lambda s: s.id,
+        )
+
+    def loaded_segments(self, name: str) -> list[LoadedSegment]:
+        with translated(self.uri):
+            found = self._client.list_loaded_segments(name, timeout=self._timeout)
+        return sorted(
+            (
+                LoadedSegment(
+                    id=int(s.segment_id),
+                    rows=int(s.num_rows),
+                    state=_name(s.state),
+                    index_name=str(s.index_name),
+                    index_id=int(s.index_id),
+                    node_ids=tuple(int(n) for n in s.node_ids),
+                )
+                for s in found
+            ),
+            key=lambda s: s.id,
+        )
+
+    def count(self, name: str) -> int:
+        answer = self._query(name, "", ["count(*)"], None)
+        return int(answer.fields_data[0].scalars.long_data.data[0])
+
+    # --- definitions
+
+    def create_collection(
+        self,
+        name: str,
+        schema: Schema,
+        *,
+        shards: int = 1,
+        properties: Mapping[str, str] | None = None,
+        partitions: Sequence[Partition | str] = (),
+        consistency: str = "Bounded",
+    ) -> None:
+        built = MilvusClient.create_schema(
+            auto_id=False,
+            enable_dynamic_field=schema.dynamic,
+            description=schema.description,
+        )
+        for field in schema.fields:
+            built.add_field(field.name, DataType[field.type], **_field_options(field))
+        with translated(self.uri):
+            self._client.create_collection(
+                name,
+                schema=built,
+                shards_num=shards,
+                consistency_level=consistency,
+                properties=dict(properties) if properties else None,
+                timeout=self._timeout,
+            )
+            for partition in partitions:
+                wanted = partition if isinstance(partition, str) else partition.name
+                if not self._client.has_partition(name, wanted):
+                    self._client.create_partition(name, wanted, timeout=self._timeout)
+
+    def drop_collection(self, name: str) -> None:
+        with translated(self.uri):
+            self._client.drop_collection(name, timeout=self._timeout)
+
+    def create_index(self, name: str, index: Index, *, wait: bool = False) -> None:
+        params = MilvusClient.prepare_index_params()
+        params.add_index(
+            index.field,
+            index_type=index.type,
+            index_name=index.name,
+            **({"metric_type": index.metric} if index.metric else {}),
+            params=dict(index.params),
+        )
+        with translated(self.uri):
+            self._client.create_index(name, params, sync=wait)
+
+    def drop_index(self, name: str, index_name: str) -> None:
+        with translated(self.uri):
+            self._client.drop_index(name, index_name, timeout=self._timeout)
+
+    def load(self, name: str, *, replicas: int = 1, wait: bool = True) -> None:
+        with translated(self.uri):
+            self._client.load_collection(name, replica_number=replicas, _async=not wait)
+
+    def release(self, name: str) -> None:
+        with translated(self.uri):
+            self._client.release_collection(name, timeout=self._timeout)
+
+    def create_alias(self, name: str, alias: str) -> None:
+        with translated(self.uri):
+            self._client.create_alias(name, alias, timeout=self._timeout)
+
+    def move_alias(self, name: str, alias: str) -> None:
+        with translated(self.uri):
+            self._client.alter_alias(name, alias, timeout=self._timeout)
+
+    def drop_alias(self, alias: str) -> None:
+        with translated(self.uri):
+            self._client.drop_alias(alias, timeout=self._timeout)
+
+    def alias_owner(self, alias: str) -> str | None:
+        if not self.has_collection(alias):
+            return None
+        with translated(self.uri):
+            owner = self._client.describe_collection(alias, timeout=self._timeout)
+        name = str(owner["collection_name"])
+        return None if name == alias else name
+
+    # --- rows
+
+    def upsert(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        if rows:
+            with translated(self.uri):
+                self._client.upsert(name, list(rows), timeout=self._timeout * 6)
+
+    def insert(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        if rows:
+            with translated(self.uri):
+                self._client.insert(name, list(rows), timeout=self._timeout * 6)
+
+    def delete(self, name: str, keys: Sequence[str | int]) -> None:
+        if keys:
+            with translated(self.uri):
+                self._client.delete(name, ids=list(keys), timeout=self._timeout * 6)
+
+    def flush(self, name: str) -> None:
+        with translated(self.uri):
+            self._client.flush(name)
+
+    def scan(
+        self, name: str, columns: Sequence[str], *, filter: str = "", batch_rows: int = 8192
+    ) -> Iterator[pa.RecordBatch]:
+        with translated(self.uri):
+            raw = self._client.describe_collection(name, timeout=self._timeout)
+        schema = _schema(raw)
+        key = schema.primary.name
+        wanted = list(columns)
+        asked = wanted if key in wanted else [key, *wanted]
+        last: str | int | None = None
+        while True:
+            after = "" if last is None else f"{key} > {literal(last)}"
+            expression = " and ".join(f"({part})" for part in (filter, after) if part)
+            if not expression:
+                smallest = literal("" if schema.primary.type == "VARCHAR" else -(2**63))
+                expression = f"{key} >= {smallest}"
+            answer = self._query(name, expression, asked, batch_rows)
+            batch = record_batch(answer.fields_data, schema, asked) if answer.fields_data else None
+            if batch is None or batch.num_rows == 0:
+                return
+            last = batch.column(key)[batch.num_rows - 1].as_py()
+            yield batch if asked == wanted else batch.select(wanted)
+            if batch.num_rows < batch_rows:
+                return
+
+    def get(
+        self, name: str, keys: Sequence[str | int], columns: Sequence[str]
+    ) -> list[dict[str, Any]]:
+        if not keys:
+            return []
+        with translated(self.uri):
+            schema = _schema(self._client.describe_collection(name, timeout=self._timeout))
+        listed = ", ".join(literal(k) for k in keys)
+        answer = self._query(name, f"{schema.primary.name} in [{listed}]", list(columns), None)
+        if not answer.fields_data:
+            return []
+        rows: list[dict[str, Any]] = record_batch(
+            answer.fields_data, schema, list(columns)
+        ).to_pylist()
+        return rows
+
+    def search(
+        self,
+        name: str,
+        vectors: Sequence[Sequence[float]],
+        *,
+        limit: int,
+        field: str,
+        params: Mapping[str, Any] | None = None,
+        columns: Sequence[str] = (),
+        filter: str = "",
+    ) -> list[list[Hit]]:
+        with translated(self.uri):
+            answers = self._client.search(
+                name,
+                data=[list(v) for v in vectors],
+                anns_field=field,
+                limit=limit,
+                filter=filter,
+                search_params={"params": dict(params or {})},
+                output_fields=list(columns),
+                consistency_level="Strong",
+                timeout=self._timeout * 3,
+            )
+        return [
+            [Hit(_key_of(hit), float(hit["distance"]), dict(hit.get("entity", {}))) for hit in hits]
+            for hits in answers
+        ]
+
+    # --- maintenance
+
+    def compact(self, name: str) -> int:
+        with translated(self.uri):
+            return int(self._client.compact(name, timeout=self._timeout))
+
+    def compaction_done(self, compaction: int) -> bool:
+        with translated(self.uri):
+            state = self._client.get_compaction_state(compaction, timeout=self._timeout)
+        return str(state) == _COMPACTION_DONE
+
+    def start_import(self, name: str, partition: str, paths: Sequence[str]) -> int:
+        answer = self._call(
+            "Import",
+            milvus_pb2.ImportRequest(
+                db_name=self.database,
+                collection_name=name,
+                partition_name=partition,
+                files=list(paths),
+                options=[common_pb2.KeyValuePair(key="backup", value="true")],
+            ),
+        )
+        if len(answer.tasks) != 1:
+            raise MilvusError(f"the import of `{name}` was answered with no task", subject=name)
+        return int(answer.tasks[0])
+
+    def import_state(self, task: int) -> ImportState:
+        answer = self._call("GetImportState", milvus_pb2.GetImportStateRequest(task=task))
+        infos = {pair.key: pair.value for pair in answer.infos}
+        return ImportState(
+            done=answer.state == _IMPORT_DONE,
+            failed=answer.state == _IMPORT_FAILED,
+            rows=int(answer.row_count),
+            reason=infos.get("failed_reason", ""),
+        )
+
+    # --- the wire
+
+    def _query(
+        self, name: str, expression: str, columns: Sequence[str], limit: int | None
+    ) -> milvus_pb2.QueryResults:
+        params = []
+        if limit is not None:
+            params = [
+                common_pb2.KeyValuePair(key="limit", value=str(limit)),
+                # without it, 2.3 may stop reducing before the smallest keys of all segments are in
+                common_pb2.KeyValuePair(key="reduce_stop_for_best", value="false"),
+                common_pb2.KeyValuePair(key="iterator", value="True"),
+            ]
+        request = milvus_pb2.QueryRequest(
+            db_name=self.database,
+            collection_name=name,
+            expr=expression,
+            output_fields=columns,
+            query_params=params,
+            consistency_level=common_pb2.ConsistencyLevel.Strong,
+        )
+        return self._call("Query", request, timeout=self._timeout * 6)
+
+    def _call(self, method: str, request: Any, *, timeout: float | None = None) -> Any:
+        """One raw call; raises a MilvusError for a status that is not success."""
+        with translated(self.uri):
+            answer = getattr(self._stub, method)(
+                request, timeout=timeout or self._timeout, metadata=self._metadata
+            )
+        status = answer.status
+        if status.code or status.error_code:
+            from pymilvus.exceptions import MilvusException
+
+            with translated(self.uri):
+                raise MilvusException(status.code or status.error_code, status.reason)
+        return answer
+
+
+def wait_until(
+    done: Any, *, timeout: float, what: str, interval: float = 0.1, longest: float = 1.0
+) -> float:
+    """Polls `done()` until it is true, backing off; returns the seconds waited.
+
+    Raises:
+        MilvusError: it was not within `timeout` seconds.
+    """
+    start = time.monotonic()
+    while not done():
+        waited = time.monotonic() - start
+        if waited > timeout:
+            raise MilvusError(f"{what} was not done within {timeout:g} s")
+        time.sleep(interval)
+        interval = min(interval * 1.5, longest)
+    return time.monotonic() - start
+
+
+def _channel(uri: str, ca_file: str, server_name: str) -> grpc.Channel:
+    address = uri.split("://", 1)[-1].rstrip("/")
+    options: list[tuple[str, Any]] = [
+        ("grpc.max_send_message_length", _MAX_MESSAGE),
+        ("grpc.max_receive_message_length", _MAX_MESSAGE),
+    ]
+    if not uri.startswith("https://"):
+        return grpc.insecure_channel(address, options)
+    if server_name:
+        options.append(("grpc.ssl_target_name_override", server_name))
+    root = None
+    if ca_file:
+        with open(ca_file, "rb") as file:  # noqa: PTH123 - read once at connection
+            root = file.read()
+    return grpc.secure_channel(address, grpc.ssl_channel_credentials(root), options)
+
+
+def _name(value: Any) -> str:
+    return str(getattr(value, "name", value))
+
+
+def _key_of(hit: Mapping[str, Any]) -> str | int:
+    key: str | int = hit["id"] if "id" in hit else hit[next(iter(hit))]
+    return key
+
+
+def _schema(raw: Mapping[str, Any]) -> Schema:
+    return Schema(
+        tuple(_field(f) for f in raw["fields"]),
+        bool(raw["enable_dynamic_field"]),
+        str(raw.get("description", "")),
+    )
+
+
+def _field(raw: Mapping[str, Any]) -> Field:
+    params = raw.get("params") or {}
+    element = raw.get("element_type")
+    return Field(
+        name=raw["name"],
+        type=DataType(raw["type"]).name,
+        primary=bool(raw.get("is_primary")),
+        auto_id=bool(raw.get("auto_id")),
+        partition_key=bool(raw.get("is_partition_key")),
+        nullable=bool(raw.get("nullable")),
+        max_length=_int(params.get("max_length")),
+        dim=_int(params.get("dim")),
+        max_capacity=_int(params.get("max_capacity")),
+        element_type=DataType(element).name if element else None,
+        field_id=_int(raw.get("field_id")),
+        description=str(raw.get("description", "")),
+    )
+
+
+def _int(value: Any) -> int | None:
+    return None if value is None else int(value)
+
+
+def _field_options(field: Field) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "is_primary": field.primary,
+        "auto_id": field.auto_id,
+        "is_partition_key": field.partition_key,
+        "description": field.description,
+    }
+    if field.nullable:
+        options["nullable"] = True
+    for name in ("max_length", "dim", "max_capacity"):
+        value = getattr(field, name)
+        if value is not None:
+            options[name] = value
+    if field.element_type:
+        options["element_type"] = DataType[field.element_type]
+    return options
+
+
+def _index_state(raw: Mapping[str, Any]) -> IndexState:
+    params = {k: v for k, v in raw.items() if k not in _INDEX_KEYS}
+    return IndexState(
+        Index(
+            name=raw["index_name"],
+            field=raw["field_name"],
+            type=raw["index_type"],
+            metric=str(raw.get("metric_type", "")),
+            params=params_as_text(params),
+        ),
+        total_rows=int(raw.get("total_rows", 0)),
+        indexed_rows=int(raw.get("indexed_rows", 0)),
+        pending_rows=int(raw.get("pending_index_rows", 0)),
+        state=_name(raw.get("state", "")),
+    )

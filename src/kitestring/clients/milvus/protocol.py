@@ -1,0 +1,131 @@
+"""What the other rooms may ask of a Milvus server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from kitestring.model.collection import (
+    CollectionInfo,
+    Index,
+    LoadedSegment,
+    Partition,
+    Schema,
+    Segment,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One answer of a search. `score` is the server's: larger is nearer but for L2."""
+
+    key: str | int
+    score: float
+    fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ImportState:
+    """How far a bulk import has come. Rows are visible only once it is `done`."""
+
+    done: bool
+    failed: bool
+    rows: int
+    reason: str = ""
+
+
+class Milvus(Protocol):
+    """A connection to one database of one server.
+
+    Every method raises a subclass of `kitestring.errors.MilvusError`: ServerUnreachable,
+    AuthenticationFailed, PermissionDenied, CollectionNotFound, CollectionNotLoaded or, for what
+    else the server says, MilvusError itself.
+    """
+
+    uri: str
+
+    def version(self) -> str: ...
+    def close(self) -> None: ...
+
+    # --- what is
+    def list_collections(self) -> list[str]: ...
+    def has_collection(self, name: str) -> bool: ...
+    def describe(self, name: str) -> CollectionInfo: ...
+    def segments(self, name: str) -> list[Segment]:
+        """The segments that the server keeps on disk: those compacted away are not among them."""
+        ...
+
+    def loaded_segments(self, name: str) -> list[LoadedSegment]: ...
+    def count(self, name: str) -> int:
+        """Rows without the deleted ones, by `count(*)` at strong consistency."""
+        ...
+
+    # --- definitions
+    def create_collection(
+        self,
+        name: str,
+        schema: Schema,
+        *,
+        shards: int = 1,
+        properties: Mapping[str, str] | None = None,
+        partitions: Sequence[Partition | str] = (),
+        consistency: str = "Bounded",
+    ) -> None: ...
+    def drop_collection(self, name: str) -> None: ...
+    def create_index(self, name: str, index: Index, *, wait: bool = False) -> None: ...
+    def drop_index(self, name: str, index_name: str) -> None: ...
+    def load(self, name: str, *, replicas: int = 1, wait: bool = True) -> None: ...
+    def release(self, name: str) -> None: ...
+    def create_alias(self, name: str, alias: str) -> None: ...
+    def move_alias(self, name: str, alias: str) -> None: ...
+    def drop_alias(self, alias: str) -> None: ...
+    def alias_owner(self, alias: str) -> str | None: ...
+
+    # --- rows
+    def upsert(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None: ...
+    def insert(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None: ...
+    def delete(self, name: str, keys: Sequence[str | int]) -> None: ...
+    def flush(self, name: str) -> None:
+        """Seals and writes every row acknowledged so far; returns when that is done."""
+        ...
+
+    def scan(
+        self, name: str, columns: Sequence[str], *, filter: str = "", batch_rows: int = 8192
+    ) -> Iterator[pa.RecordBatch]:
+        """All rows in the order of their keys, at strong consistency, decoded by column.
+
+        `columns` may hold `$meta`. The schema is `kitestring.model.arrow.arrow_schema`'s. The
+        server removes duplicate keys from what it answers: compare with `count`.
+        """
+        ...
+
+    def get(
+        self, name: str, keys: Sequence[str | int], columns: Sequence[str]
+    ) -> list[dict[str, Any]]: ...
+
+    def search(
+        self,
+        name: str,
+        vectors: Sequence[Sequence[float]],
+        *,
+        limit: int,
+        field: str,
+        params: Mapping[str, Any] | None = None,
+        columns: Sequence[str] = (),
+        filter: str = "",
+    ) -> list[list[Hit]]: ...
+
+    # --- maintenance
+    def compact(self, name: str) -> int:
+        """Starts a compaction and returns its id."""
+        ...
+
+    def compaction_done(self, compaction: int) -> bool: ...
+    def start_import(self, name: str, partition: str, paths: Sequence[str]) -> int:
+        """Starts a bulk import of a backed-up segment: `[insert prefix, delta prefix]`."""
+        ...
+
+    def import_state(self, task: int) -> ImportState: ...

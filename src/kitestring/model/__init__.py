@@ -1,0 +1,1 @@
+"""Frozen values that flow between rooms. Nothing here does I/O."""

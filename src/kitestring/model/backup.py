@@ -1,0 +1,112 @@
+"""A backup as values: its manifest, and the summary that a catalog lists."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from kitestring.model.collection import Index, Partition, Schema
+
+MANIFEST_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """One immutable object in the pool of a backup store."""
+
+    key: str  # below the store's pool
+    source: str  # key relative to Milvus's root path, e.g. insert_log/1/2/3/100/4
+    size: int  # bytes
+    sha256: str  # hex
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentBackup:
+    """A segment that was live at the boundary, and its objects by kind."""
+
+    id: int
+    partition_id: int
+    rows: int  # as written: deletes not subtracted
+    insert: tuple[StoredObject, ...]
+    delta: tuple[StoredObject, ...]
+    stats: tuple[StoredObject, ...] = ()
+
+    @property
+    def objects(self) -> tuple[StoredObject, ...]:
+        return self.insert + self.delta + self.stats
+
+
+@dataclass(frozen=True, slots=True)
+class RowDigest:
+    """An order-independent digest of a set of rows (see `kitestring.model.digest`)."""
+
+    rows: int
+    keys: str  # hex, over the primary keys alone
+    content: str  # hex, over every field of every row
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionBackup:
+    name: str
+    id: int
+    schema: Schema
+    shards: int
+    partitions: tuple[Partition, ...]
+    consistency: str
+    properties: Mapping[str, str]
+    indexes: tuple[Index, ...]
+    aliases: tuple[str, ...]
+    loaded: bool
+    replicas: int
+    segments: tuple[SegmentBackup, ...]
+    digest: RowDigest
+    models: Mapping[str, int] = field(default_factory=dict)  # embedding model label -> rows
+    deleted_keys: tuple[str, ...] = ()  # a sample of keys deleted before the boundary
+
+
+@dataclass(frozen=True, slots=True)
+class BackupManifest:
+    """Everything needed to restore, and to know that a restore is right."""
+
+    id: str  # sortable: <UTC time>-<6 hex>
+    cluster: str
+    method: str  # physical or logical
+    created_at: int  # ms since the epoch, when the backup began
+    finished_at: int  # ms since the epoch
+    boundary: int  # ms since the epoch: every write acknowledged before it is in
+    server_version: str
+    tool_version: str
+    collections: tuple[CollectionBackup, ...]
+    excluded: tuple[str, ...] = ()  # what was left out, by name
+    copied_bytes: int = 0  # bytes new to the pool
+    reused_bytes: int = 0  # bytes that the pool already had
+    schema_version: int = MANIFEST_VERSION
+
+    @property
+    def rows(self) -> int:
+        return sum(c.digest.rows for c in self.collections)
+
+    @property
+    def bytes(self) -> int:
+        return sum(o.size for c in self.collections for s in c.segments for o in s.objects)
+
+
+@dataclass(frozen=True, slots=True)
+class BackupSummary:
+    """The few facts that a listing needs; read without reading the manifest."""
+
+    id: str
+    cluster: str
+    method: str
+    created_at: int
+    boundary: int
+    server_version: str
+    collections: tuple[str, ...]
+    rows: int
+    bytes: int
+    copied_bytes: int
+    manifest_sha256: str
+    verified_at: int | None = None  # ms since the epoch, newest verification that passed
+    verified_tier: str = ""  # list, sample or full
+    readable: bool = True  # False: the summary or manifest could not be read
+    problem: str = ""

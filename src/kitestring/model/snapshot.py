@@ -1,0 +1,68 @@
+"""What is: everything that one observation of a cluster saw."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from kitestring.model.backup import BackupSummary
+from kitestring.model.collection import CollectionInfo, LoadedSegment, Segment
+from kitestring.model.drill import DrillSummary
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many rows, and a few of their keys."""
+
+    count: int = 0
+    examples: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RowCensus:
+    """What a scan of all rows of a collection, set against the ledger, came to.
+
+    `path` says how the rows were read: `segments` (the server's own files) or `api`.
+    A census that is not `complete` proves nothing by its absence of faults.
+    """
+
+    path: str
+    complete: bool
+    reason: str = ""  # why it is not complete
+    rows_read: int = 0
+    distinct_keys: int = 0
+    counted: int = 0  # count(*) of the server at the same instant
+    ledger_rows: int | None = None  # None: there is no ledger for this collection
+    missing: Tally = Tally()  # in the ledger, not in the store
+    orphan: Tally = Tally()  # in the store, not in the ledger
+    stale: Tally = Tally()  # in both, with another content hash
+    duplicate: Tally = Tally()  # a key more than once
+    # label -> rows; None: the collection has no such field
+    models: Mapping[str, int] | None = None
+    chunkers: Mapping[str, int] | None = None
+    model_examples: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    chunker_examples: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedCollection:
+    info: CollectionInfo
+    segments: tuple[Segment, ...] = ()
+    loaded_segments: tuple[LoadedSegment, ...] = ()
+    census: RowCensus | None = None  # None: rows were not asked for
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One observation of one cluster. `taken_at` is ms since the epoch."""
+
+    cluster: str
+    server_version: str
+    taken_at: int
+    collections: Mapping[str, ObservedCollection]
+    aliases: Mapping[str, str] = field(default_factory=dict)  # alias -> collection
+    backups: tuple[BackupSummary, ...] | None = None  # None: the catalog could not be read
+    backups_error: str = ""
+    drills: tuple[DrillSummary, ...] = ()
+    seconds: float = 0.0

@@ -6,7 +6,8 @@ missed objective, 3 inconclusive, 64 wrong usage, 130 interrupted.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 
 class KitestringError(Exception):
@@ -59,9 +60,20 @@ class SpecNotFound(SpecError):
 
 
 class SpecInvalid(SpecError):
-    """The spec has errors; the message lists all of them."""
+    """The spec has errors; the message lists all of them, and `problems` holds them one by one."""
 
     code = "spec.invalid"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        subject: str = "",
+        problems: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
+        super().__init__(message, hint=hint, subject=subject)
+        self.problems = tuple(problems)
 
 
 class SecretMissing(SpecError):
@@ -115,6 +127,21 @@ class DimensionMismatch(MilvusError):
     code = "embedding.dimension"
 
 
+# --- enforcement
+
+
+class EnforceError(KitestringError):
+    """The cluster could not be brought back to its spec."""
+
+    code = "enforce.error"
+
+
+class EnforceBusy(EnforceError):
+    """Another enforcement of the same kind holds the lock."""
+
+    code = "enforce.busy"
+
+
 # --- the embedded stack
 
 
@@ -161,6 +188,30 @@ class LedgerBusy(IngestError):
     """Another ingestion holds the ledger of this collection."""
 
     code = "ingest.busy"
+
+
+class LedgerUnreadable(IngestError):
+    """The ledger is damaged, of a newer version, or another cluster's."""
+
+    code = "ingest.ledger"
+
+
+class MixedRows(IngestError):
+    """Rows of another model or chunker are there; writing would mix them."""
+
+    code = "ingest.mixed"
+
+
+class CollectionUnfit(IngestError):
+    """The collection on the server can't take the rows that ingestion would write."""
+
+    code = "ingest.collection-unfit"
+
+
+class GoldenInvalid(IngestError):
+    """A file of golden queries has errors; the message names file and line."""
+
+    code = "ingest.golden"
 
 
 # --- object stores
@@ -251,3 +302,21 @@ class DrillFailed(KitestringError):
     """A drill could not be carried out (a missed objective is no error but exit code 2)."""
 
     code = "drill.failed"
+
+
+class DrillNotFound(KitestringError):
+    """The drill history has no record of that name."""
+
+    code = "drill.not-found"
+
+
+class DrillRecordUnreadable(KitestringError):
+    """A record of the drill history is cut short, changed or of another version."""
+
+    code = "drill.record-unreadable"
+
+
+class DrillRefused(DrillFailed):
+    """A precondition of a drill does not hold (such as: the target is the source)."""
+
+    code = "drill.refused"

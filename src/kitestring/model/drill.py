@@ -83,3 +83,5 @@ class DrillSummary:
     rpo_seconds: float
     rto_seconds: float
     phases: Mapping[str, float] = field(default_factory=dict)
+    readable: bool = True  # False: the record could not be read; it then counts as not passed
+    problem: str = ""

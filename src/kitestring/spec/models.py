@@ -6,14 +6,30 @@ from collections import Counter
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
-from kitestring.spec.types import Duration, Model, Name, SecretRef, TimeOfDay
+from kitestring.spec.types import (
+    CLUSTER_NAME,
+    MODEL_NAME,
+    MODEL_VERSION,
+    URI,
+    Duration,
+    Model,
+    Name,
+    SecretRef,
+    TimeOfDay,
+)
+
+
+def _across(message: str) -> PydanticCustomError:
+    """An error about keys that do not go together; `crosscheck` finds its line in a file."""
+    return PydanticCustomError("crosscheck", "{text}", {"text": message})
 
 
 class Cluster(Model):
     """What the cluster is called, in findings, backups and metrics."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+    name: Annotated[str, Field(pattern=CLUSTER_NAME)]
     environment: Literal["dev", "test", "staging", "prod"] = "dev"
 
 
@@ -27,7 +43,7 @@ class Tls(Model):
 class Connection(Model):
     """How to reach Milvus: a URI, or the data directory of an embedded server."""
 
-    uri: str | None = Field(None, pattern=r"^https?://", description="such as http://host:19530")
+    uri: str | None = Field(None, pattern=URI, description="such as http://host:19530")
     embedded: str | None = Field(
         None, description="data directory of a server that `kitestring local up` starts"
     )
@@ -39,7 +55,7 @@ class Connection(Model):
     @model_validator(mode="after")
     def _one(self) -> Connection:
         if (self.uri is None) == (self.embedded is None):
-            raise ValueError("name either `uri` or `embedded`")
+            raise _across("name either `uri` or `embedded`")
         return self
 
 
@@ -64,7 +80,7 @@ class S3Store(Model):
     @model_validator(mode="after")
     def _both_keys(self) -> S3Store:
         if (self.access_key is None) != (self.secret_key is None):
-            raise ValueError("`access_key` and `secret_key` go together")
+            raise _across("`access_key` and `secret_key` go together")
         return self
 
 
@@ -89,7 +105,7 @@ class HashingOptions(Model):
     @model_validator(mode="after")
     def _range(self) -> HashingOptions:
         if self.ngram_min > self.ngram_max:
-            raise ValueError("`ngram_min` is greater than `ngram_max`")
+            raise _across("`ngram_min` is greater than `ngram_max`")
         return self
 
 
@@ -112,8 +128,8 @@ class LocalModelOptions(Model):
 
 
 class _ModelBase(Model):
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._/-]+$")]
-    version: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")]
+    name: Annotated[str, Field(pattern=MODEL_NAME)]
+    version: Annotated[str, Field(pattern=MODEL_VERSION)]
     dimension: Annotated[int, Field(ge=2, le=32768)]
     normalize: bool = Field(True, description="scale vectors to length 1")
 
@@ -266,7 +282,7 @@ class Chunking(Model):
     @model_validator(mode="after")
     def _smaller(self) -> Chunking:
         if self.overlap >= self.size:
-            raise ValueError("`overlap` must be smaller than `size`")
+            raise _across("`overlap` must be smaller than `size`")
         return self
 
     @property
@@ -304,17 +320,17 @@ class CollectionSpec(Model):
             return self
         names = {c.name for c in self.columns}
         if sum(c.primary for c in self.columns) != 1:
-            raise ValueError("`columns` needs exactly one column with `primary: true`")
+            raise _across("`columns` needs exactly one column with `primary: true`")
         for role in ROLES:
             mapped = getattr(self.fields, role)
             if mapped is not None and mapped not in names:
-                raise ValueError(
+                raise _across(
                     f"`fields.{role}` names `{mapped}`, which is not in `columns`; "
                     f"write `{role}: none` when no field plays that role"
                 )
         for index in self.indexes:
             if index.field not in names:
-                raise ValueError(f"an index names the field `{index.field}`, not in `columns`")
+                raise _across(f"an index names the field `{index.field}`, not in `columns`")
         return self
 
 
@@ -388,7 +404,7 @@ class Spec(Model):
         ):
             twice = sorted(name for name, count in Counter(names).items() if count > 1)
             if twice:
-                raise ValueError(f"the {what} `{twice[0]}` is there more than once")
+                raise _across(f"the {what} `{twice[0]}` is there more than once")
         return self
 
     def model_named(self, label: str | None) -> EmbeddingModel | None:

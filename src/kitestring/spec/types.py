@@ -5,16 +5,31 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationInfo,
+    model_validator,
+)
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
 
 
 class Model(BaseModel):
-    """The base of every model of a spec: unknown keys are errors, values are frozen."""
+    """The base of every model of a spec: unknown keys are errors, values are frozen.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    Strict: `true` is no number, `"384"` is no number, so that a slip is not silently a value.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+FROM_FILE = {"from_file": True}
+"""Validation context: the values were written by a user, and a duration needs its unit."""
 
 
 def parse_duration(value: Any) -> float:
@@ -23,13 +38,22 @@ def parse_duration(value: Any) -> float:
     Raises:
         ValueError: the text is no duration.
     """
-    if isinstance(value, float):  # already parsed
-        return value
     text = str(value).strip()
     parts = _DURATION.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
         raise ValueError("not a duration: write a number and a unit, such as 90s, 15m, 24h or 7d")
     return sum(float(number) * _UNITS[unit] for number, unit in parts)
+
+
+def read_duration(value: Any, info: ValidationInfo) -> float:
+    """A duration of a spec: text with a unit; seconds as a float only where code wrote them.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if isinstance(value, float) and info.context != FROM_FILE:
+        return value
+    return parse_duration(value)
 
 
 def format_duration(seconds: float) -> str:
@@ -44,26 +68,48 @@ def format_duration(seconds: float) -> str:
 
 Duration = Annotated[
     float,
-    BeforeValidator(parse_duration, json_schema_input_type=str),
+    BeforeValidator(read_duration, json_schema_input_type=str),
     PlainSerializer(format_duration, return_type=str),
-    Field(description="a number and a unit: 90s, 15m, 24h, 7d"),
+    Field(gt=0, description="a number and a unit: 90s, 15m, 24h, 7d"),
 ]
+_TIME = r"^([01]\d|2[0-3]):[0-5]\d$"
+_NAME = r"^[A-Za-z_][A-Za-z0-9_]{0,254}$"
+_VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
+CLUSTER_NAME = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
+MODEL_NAME = r"^[A-Za-z0-9._/-]+$"
+MODEL_VERSION = r"^[A-Za-z0-9._-]+$"
+URI = r"^https?://[^/\s]"
+
+PATTERN_TEXTS = {
+    _TIME: "hours and minutes of a day, such as 01:30",
+    _NAME: "letters, digits and `_`, not first a digit, at most 255 characters",
+    _VARIABLE: "the name of an environment variable",
+    CLUSTER_NAME: "lower-case letters, digits and `-` within, at most 63 characters",
+    MODEL_NAME: "letters, digits and `.`, `_`, `/`, `-`",
+    MODEL_VERSION: "letters, digits and `.`, `_`, `-`",
+    URI: "http://HOST:PORT or https://HOST:PORT",
+}
+"""What each pattern of the models allows, in words."""
+
 TimeOfDay = Annotated[
-    str,
-    Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$", description="hours and minutes, 24 h: `01:30`"),
+    str, Field(pattern=_TIME, description="hours and minutes, 24 h: `01:30`"),
 ]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,254}$")]
+Name = Annotated[str, Field(pattern=_NAME)]
 """A name that Milvus accepts for a collection, field, alias or partition."""
 
 
 class SecretRef(Model):
     """Where a secret is found. Secrets themselves never stand in a spec."""
 
-    env: str | None = Field(None, description="name of an environment variable")
-    file: str | None = Field(None, description="path of a file whose content is the secret")
+    env: str | None = Field(
+        None, pattern=_VARIABLE, description="name of an environment variable"
+    )
+    file: str | None = Field(
+        None, min_length=1, description="path of a file whose content is the secret"
+    )
 
     @model_validator(mode="after")
     def _one(self) -> SecretRef:
         if (self.env is None) == (self.file is None):
-            raise ValueError("name either `env` (a variable) or `file` (a path)")
+            raise ValueError("name either `env` (a variable) or `file` (a path), and not both")
         return self

@@ -1,0 +1,63 @@
+# `make demo` and `make test` do all the set-up they need, in .venv.
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+JOBS ?= 2
+
+.PHONY: help demo test lint unit bench lock docs clean
+
+help:
+	@echo "make demo    the whole loop on a real Milvus on this machine"
+	@echo "make test    every test this machine can run; says what it leaves out and why"
+	@echo "make lint    ruff, mypy --strict, import-linter, ansible-lint"
+	@echo "make unit    the tests that need no server"
+	@echo "make bench   speed and memory, as JSON in .bench/"
+	@echo "make docs    the generated reference pages and the JSON Schema"
+	@echo "make lock    requirements/*.txt from pyproject.toml"
+
+# uv installs in seconds what takes pip minutes; where it can't reach the packages, pip may
+$(STAMP): requirements/bootstrap.txt requirements/lock.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "error: Python 3.11 or later is needed; name one with make PYTHON=…" >&2; exit 1; }
+	@echo "installing into $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/lock.txt \
+	  || $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/lock.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(STAMP)
+	@$(BIN)/kitestring demo $(DEMO_FLAGS)
+
+test: lint
+	$(BIN)/pytest -n $(JOBS) --dist loadfile
+
+unit: $(STAMP)
+	$(BIN)/pytest tests/unit -n $(JOBS)
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/ansible-lint --offline
+
+bench: $(STAMP)
+	$(BIN)/python -m tests.bench
+
+docs: $(STAMP)
+	$(BIN)/kitestring spec reference > docs/reference/spec.md
+	$(BIN)/kitestring spec schema > docs/reference/spec.schema.json
+	$(BIN)/kitestring checks reference > docs/reference/checks.md
+
+lock: $(STAMP)
+	echo uv | $(BIN)/uv pip compile -q - --generate-hashes --no-emit-index-url --no-header \
+	  --no-annotate --upgrade -o requirements/bootstrap.txt
+	$(BIN)/uv pip compile -q pyproject.toml --extra local --extra ingest --extra ansible \
+	  --group dev --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	  --upgrade -o requirements/lock.txt
+
+clean:
+	rm -rf $(VENV) .bench .pytest_cache .mypy_cache .ruff_cache

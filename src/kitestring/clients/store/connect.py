@@ -1,0 +1,68 @@
+"""From a spec's stores to stores."""
+
+from __future__ import annotations
+
+from kitestring.clients.secrets import read_secret
+from kitestring.clients.stack_state import read_stack_state
+from kitestring.clients.store.local import LocalStore
+from kitestring.clients.store.protocol import ObjectStore
+from kitestring.errors import LocalNotRunning, StoreUnreachable
+from kitestring.spec import models
+from kitestring.spec.loaded import LoadedSpec
+
+
+def open_store(loaded: LoadedSpec, store: models.LocalStore | models.S3Store) -> ObjectStore:
+    """The store of a spec; below the prefix that the spec names.
+
+    Raises:
+        SecretMissing: a secret that the spec names is not there.
+    """
+    if isinstance(store, models.LocalStore):
+        return LocalStore(loaded.resolve(store.path))
+    return _s3(loaded, store, store.prefix)
+
+
+def open_segment_store(loaded: LoadedSpec) -> tuple[ObjectStore, str]:
+    """Where the cluster keeps its segments: the store, and the root path as a key prefix.
+
+    Raises:
+        StoreUnreachable: the spec names no storage, or the directory is not there.
+        LocalNotRunning: the embedded server, which says where its data are, does not run.
+    """
+    storage = loaded.spec.storage
+    if storage is None:
+        raise StoreUnreachable(
+            f"{loaded.file} does not say where Milvus keeps its segments",
+            hint="add `storage` to the spec: the bucket and root path of the Milvus server",
+        )
+    if isinstance(storage, models.S3Store):
+        return _s3(loaded, storage, ""), storage.prefix.strip("/")
+    if isinstance(storage, models.LocalStore):
+        return LocalStore(loaded.resolve(storage.path), create=False), ""
+    if loaded.spec.connection.embedded is None:
+        raise StoreUnreachable(
+            "`storage: embedded` needs a connection to an embedded server",
+            hint="name the store of the server at `connection.uri`: local or s3",
+        )
+    data = loaded.resolve(loaded.spec.connection.embedded)
+    state = read_stack_state(data)
+    if state is None:
+        raise LocalNotRunning(
+            f"no embedded Milvus runs for {data}",
+            hint=f"kitestring local up --data {data}",
+            subject=str(data),
+        )
+    return LocalStore(loaded.resolve(state.root_path), create=False), ""
+
+
+def _s3(loaded: LoadedSpec, store: models.S3Store, prefix: str) -> ObjectStore:
+    from kitestring.clients.store.s3 import S3Store  # boto3 takes long to import
+
+    return S3Store(
+        store.bucket,
+        prefix=prefix,
+        endpoint_url=store.endpoint_url,
+        region=store.region,
+        access_key=read_secret(loaded, store.access_key),
+        secret_key=read_secret(loaded, store.secret_key),
+    )

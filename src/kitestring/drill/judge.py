@@ -1,0 +1,131 @@
+"""From what a drill measured to objectives met or missed. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from kitestring.model.drill import PHASES, CollectionScore, Objective
+from kitestring.spec.models import Objectives
+from kitestring.spec.types import format_duration
+
+RTO_PHASES = tuple(name for name in PHASES if name != "target")
+NOT_MEASURED = "not measured"
+
+
+def rto_seconds(phases: Mapping[str, float]) -> float:
+    """The sum of the phases after the target stood: its start is the operator's hardware, not
+    the backup's."""
+    return sum(phases.get(name, 0.0) for name in RTO_PHASES)
+
+
+def judge(
+    wanted: Objectives | None,
+    *,
+    rpo: float,
+    rto: float | None,
+    scores: Sequence[CollectionScore],
+    expected: Sequence[str],
+) -> tuple[Objective, ...]:
+    """Every objective and how it was met.
+
+    Rows, content, deleted keys and definitions are objectives of every drill; RPO, RTO and recall
+    are judged where the spec has objectives. What was not measured is not met.
+
+    Args:
+        rpo: seconds from the backup's boundary to the drill's start.
+        rto: seconds until the restored copy answered; None when it did not.
+        scores: of the collections that were compared.
+        expected: names of the collections that the backup holds.
+    """
+    found = []
+    if wanted is not None:
+        found += [_rpo(wanted, rpo), _rto(wanted, rto)]
+        found += _recall(wanted, scores)
+    missing = sorted(set(expected) - {score.name for score in scores})
+    return (*found, *_evidence(scores, missing))
+
+
+def _rpo(wanted: Objectives, rpo: float) -> Objective:
+    limit = f"at most {format_duration(wanted.rpo)}"
+    return Objective("rpo", limit, duration(rpo), rpo <= wanted.rpo)
+
+
+def _rto(wanted: Objectives, rto: float | None) -> Objective:
+    limit = f"at most {format_duration(wanted.rto)}"
+    if rto is None:
+        return Objective("rto", limit, "no correct answer", False)
+    return Objective("rto", limit, duration(rto), rto <= wanted.rto)
+
+
+def _recall(wanted: Objectives, scores: Sequence[CollectionScore]) -> list[Objective]:
+    limit = f"recall@{wanted.recall.k} of at least {wanted.recall.minimum:g}"
+    found = []
+    for score in scores:
+        if score.recall is not None:
+            found.append(
+                Objective(
+                    f"recall of {score.name}",
+                    limit,
+                    f"{score.recall.mean:.4f} "
+                    f"({score.recall.low:.4f} to {score.recall.high:.4f} at 95%)",
+                    score.recall.mean >= wanted.recall.minimum,
+                )
+            )
+        elif score.rows_expected:  # nothing to recall in an empty collection
+            reason = score.recall_reason or NOT_MEASURED
+            found.append(Objective(f"recall of {score.name}", limit, reason, False))
+    return found
+
+
+def _evidence(scores: Sequence[CollectionScore], missing: Sequence[str]) -> list[Objective]:
+    unread = f"{NOT_MEASURED}: {', '.join(missing)}" if missing else ""
+    expected = sum(score.rows_expected for score in scores)
+    restored = sum(score.rows_restored for score in scores)
+    equal = [score.rows_expected == score.rows_restored for score in scores]
+    content = [score.keys_match and score.content_match for score in scores]
+    present = sum(score.deleted_present for score in scores)
+    different = [score.name for score in scores if score.differences]
+    bad = [score.name for score, good in zip(scores, content, strict=True) if not good]
+    return [
+        Objective(
+            "rows",
+            f"{expected:,}" if scores else "as in the backup",
+            unread or f"{restored:,}",
+            not missing and all(equal),
+        ),
+        Objective(
+            "content",
+            "keys and content as in the backup",
+            unread or (f"not equal: {', '.join(bad)}" if bad else "equal"),
+            not missing and all(content),
+        ),
+        Objective(
+            "deleted keys",
+            "none came back",
+            unread or f"{present} came back",
+            not missing and present == 0,
+        ),
+        Objective(
+            "definitions",
+            "as in the backup",
+            unread or (f"not equal: {', '.join(different)}" if different else "equal"),
+            not missing and not different,
+        ),
+    ]
+
+
+def duration(seconds: float) -> str:
+    """A measured duration for people: `850 ms`, `12.3 s`, `4 min 05 s`, `26 h 10 min`, `3.5 d`."""
+    if seconds < 0:
+        return f"-{duration(-seconds)}"
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 120:
+        return f"{minutes} min {rest:02d} s"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes:02d} min"
+    return f"{seconds / 86400:.1f} d"

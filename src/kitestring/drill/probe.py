@@ -1,0 +1,218 @@
+"""Questions put to a restored collection, and what its answers are worth."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from kitestring.clients.milvus.protocol import Milvus
+from kitestring.drill.score import METRICS, ExactSearch, Key, summarise
+from kitestring.errors import KitestringError
+from kitestring.model.backup import CollectionBackup
+from kitestring.model.collection import Field, Index
+from kitestring.model.drill import Recall
+
+SAMPLE = 50  # stored vectors taken as queries where there are no golden ones
+_POLL = 0.05  # seconds between two attempts at a first answer
+_TOLERANCE = 1e-4  # of a server's own score, float32
+# what a search needs at least, where the spec has no search parameters
+_DEFAULT_PARAMS: Mapping[str, Mapping[str, int]] = {"HNSW": {"ef": 128}, "IVF_FLAT": {"nprobe": 32}}
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """How to ask a collection: the vector field, its index, the search parameters, k."""
+
+    field: Field
+    index: Index
+    params: Mapping[str, Any]
+    k: int
+
+
+@dataclass(frozen=True, slots=True)
+class Queries:
+    """Vectors to ask with. `own` are the keys of the rows that they were taken from, or None."""
+
+    vectors: npt.NDArray[Any]  # shape (queries, dimension)
+    own: tuple[Key | None, ...]
+    source: str  # in words: `40 golden queries`
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+
+def probe_for(
+    wanted: CollectionBackup, field: str | None, params: Mapping[str, Any] | None, k: int
+) -> Probe | str:
+    """How to ask the collection, or in words why recall can't be measured.
+
+    Args:
+        field: the vector field that the spec names; None for the first one.
+        params: the search parameters of the spec; None for defaults by index type.
+    """
+    vectors = wanted.schema.vectors
+    chosen = wanted.schema.field(field) if field else (vectors[0] if vectors else None)
+    if chosen is None or not chosen.is_vector:
+        return "no vector field"
+    if chosen.type != "FLOAT_VECTOR":
+        return f"no exact search over {chosen.type}"
+    index = next((i for i in wanted.indexes if i.field == chosen.name), None)
+    if index is None:
+        return f"no index on `{chosen.name}` in the backup"
+    if index.metric not in METRICS:
+        return f"no exact search for the metric {index.metric or 'none'}"
+    if params is None:
+        params = _DEFAULT_PARAMS.get(index.type, {})
+    return Probe(chosen, index, params, k)
+
+
+def first_answer(target: Milvus, name: str, probe: Probe, timeout: float) -> float | None:
+    """Seconds until a stored vector finds its own row; None when it did not in `timeout` seconds.
+
+    Loading says that the rows are there; an answer proves it. For an empty collection, an
+    answer without rows is right.
+    """
+    start = time.monotonic()
+    key_name = _key_name(target, name)
+    while True:
+        try:
+            batch = next(iter(target.scan(name, [key_name, probe.field.name], batch_rows=1)), None)
+            if batch is None:
+                return time.monotonic() - start
+            key = batch.column(key_name)[0].as_py()
+            vector = vectors_of(batch, probe.field.name)[0]
+            if _finds(target, name, probe, key, vector):
+                return time.monotonic() - start
+        except KitestringError:
+            if time.monotonic() - start > timeout:
+                raise
+        if time.monotonic() - start > timeout:
+            return None
+        time.sleep(_POLL)
+
+
+def _key_name(target: Milvus, name: str) -> str:
+    return target.describe(name).schema.primary.name
+
+
+def _finds(target: Milvus, name: str, probe: Probe, key: Key, vector: npt.NDArray[Any]) -> bool:
+    hits = target.search(
+        name, [vector.tolist()], limit=probe.k, field=probe.field.name, params=probe.params
+    )[0]
+    if any(hit.key == key for hit in hits):
+        return True
+    if not hits:
+        return False
+    # rows with the same vector may be more than k: then the best score is the row's own
+    length = float(np.dot(vector, vector))
+    own = {"COSINE": 1.0, "IP": length, "L2": 0.0}[probe.index.metric]
+    slack = _TOLERANCE * max(1.0, length)
+    if probe.index.metric == "L2":
+        return hits[0].score <= slack
+    return hits[0].score >= own - slack
+
+
+class KeySample:
+    """The `size` rows whose hashed keys are smallest: the same rows in whatever order they come."""
+
+    def __init__(self, size: int, seed: str, key: str, field: str) -> None:
+        self._size, self._seed, self._key, self._field = size, seed.encode(), key, field
+        self._kept: list[tuple[bytes, Key, npt.NDArray[Any]]] = []
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        vectors = vectors_of(batch, self._field)
+        for row, key in enumerate(batch.column(self._key).to_pylist()):
+            rank = hashlib.blake2b(str(key).encode(), digest_size=16, key=self._seed[:64]).digest()
+            if len(self._kept) < self._size or rank < self._kept[-1][0]:
+                self._kept.append((rank, key, vectors[row].copy()))
+                self._kept.sort(key=lambda kept: kept[0])
+                del self._kept[self._size :]
+
+    def queries(self) -> Queries | None:
+        """The rows' vectors as queries; None where there are none."""
+        if not self._kept:
+            return None
+        return Queries(
+            np.stack([vector for _, _, vector in self._kept]),
+            tuple(key for _, key, _ in self._kept),
+            f"{len(self._kept)} stored vectors as queries, their own rows left out",
+        )
+
+
+class RecallProbe:
+    """Asks the index first, then takes every stored row, then has the recall.
+
+    The answers of the index (and of the source) are asked for at construction; their exact
+    scores are picked up while `add` takes the rows.
+    """
+
+    def __init__(
+        self,
+        target: Milvus,
+        name: str,
+        probe: Probe,
+        queries: Queries,
+        source: Callable[[Probe, Queries], list[list[Key]]] | None = None,
+    ) -> None:
+        self._probe, self._queries = probe, queries
+        self.answers = answers(target, name, probe, queries)
+        self.source_answers = source(probe, queries) if source is not None else None
+        watched = [list(mine) for mine in self.answers]
+        for mine, theirs in zip(watched, self.source_answers or [], strict=False):
+            mine.extend(theirs)
+        self._exact = ExactSearch(
+            queries.vectors, probe.k, probe.index.metric, watched, queries.own
+        )
+
+    def add(self, batch: pa.RecordBatch, key: str) -> None:
+        self._exact.add(batch.column(key).to_pylist(), vectors_of(batch, self._probe.field.name))
+
+    def result(self, seed: str) -> Recall:
+        """The recall; see `kitestring.drill.score.summarise`."""
+        recalls = [self._exact.recall(q, found) for q, found in enumerate(self.answers)]
+        overlaps = None
+        if self.source_answers is not None:
+            overlaps = [
+                self._exact.overlap(q, self.answers[q], theirs)
+                for q, theirs in enumerate(self.source_answers)
+            ]
+        return summarise(self._probe.k, recalls, seed, overlaps)
+
+
+def answers(server: Milvus, name: str, probe: Probe, queries: Queries) -> list[list[Key]]:
+    """The keys that the server's index finds for each query, best first, own rows left out."""
+    extra = int(any(key is not None for key in queries.own))
+    params = dict(probe.params)
+    if probe.index.type == "HNSW":  # the server refuses an ef smaller than the limit
+        params["ef"] = max(int(params.get("ef", 0)), probe.k + extra)
+    found = server.search(
+        name,
+        queries.vectors.tolist(),
+        limit=probe.k + extra,
+        field=probe.field.name,
+        params=params,
+    )
+    return [
+        [hit.key for hit in hits if own is None or hit.key != own][: probe.k]
+        for hits, own in zip(found, queries.own, strict=True)
+    ]
+
+
+def vectors_of(batch: pa.RecordBatch, field: str) -> npt.NDArray[Any]:
+    """A column of float vectors as an array, shape (rows, dimension)."""
+    column = batch.column(field)
+    flat: npt.NDArray[Any] = column.flatten().to_numpy(zero_copy_only=False)
+    return flat.reshape(len(column), column.type.list_size)
+
+
+def golden_vectors(texts: Sequence[str], embed: Callable[[list[str]], Any]) -> Queries:
+    """Golden queries as vectors of the collection's model."""
+    vectors = np.asarray(embed(list(texts)), dtype=np.float32)
+    return Queries(vectors, (None,) * len(texts), f"{len(texts)} golden queries")

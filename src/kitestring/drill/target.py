@@ -1,0 +1,194 @@
+"""Where a drill restores to: a server of its own in a directory of its own, never the source."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import socket
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from urllib.parse import urlsplit
+
+from kitestring import local
+from kitestring.clients.milvus.connect import server_uri
+from kitestring.clients.milvus.protocol import Milvus
+from kitestring.clients.stack_state import StackState, read_stack_state
+from kitestring.errors import DrillRefused, KitestringError, StoreFull
+from kitestring.spec.loaded import LoadedSpec
+
+PREFIX = "kitestring-drill-"
+_COPIES = 3  # the restored files, what the import writes of them, and the index
+_SERVER = 512 * 1024 * 1024  # bytes that an empty server may need
+_STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A server by everything that tells it from another one."""
+
+    uri: str
+    data: Path | None = None  # its data directory, where known
+    pid: int | None = None
+    collections: Mapping[str, int] = field(default_factory=dict)  # name -> id
+
+
+def refuse_source(source: Endpoint, target: Endpoint) -> None:
+    """Makes sure that the target is not the source.
+
+    Raises:
+        DrillRefused: both have an address, a process, a data directory or a collection in common.
+    """
+    shared = ""
+    if _addresses(source.uri) & _addresses(target.uri):
+        shared = f"both are at {target.uri}"
+    elif source.pid is not None and source.pid == target.pid:
+        shared = f"both are the process {target.pid}"
+    elif source.data is not None and target.data is not None and source.data == target.data:
+        shared = f"both keep their data in {target.data}"
+    else:
+        same = sorted(set(source.collections.items()) & set(target.collections.items()))
+        if same:  # ids come from a server's own clock
+            shared = f"both have the collection `{same[0][0]}` with the id {same[0][1]}"
+    if shared:
+        raise DrillRefused(
+            f"the drill's target is the source: {shared}",
+            hint="a drill restores to an isolated server; name another target",
+            subject=target.uri,
+        )
+
+
+def source_endpoint(loaded: LoadedSpec) -> Endpoint | None:
+    """The spec's server, from the spec and the state file alone; None where it does not run."""
+    data = loaded.spec.connection.embedded
+    try:
+        uri = server_uri(loaded)
+    except KitestringError:
+        return None
+    if data is None:
+        return Endpoint(uri)
+    folder = loaded.resolve(data)
+    state = read_stack_state(folder)
+    return Endpoint(uri, folder, state.pid if state else None)
+
+
+def collection_ids(server: Milvus) -> dict[str, int]:
+    """The ids of all collections of a server."""
+    return {name: server.describe(name).id for name in server.list_collections()}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A running target and its data directory."""
+
+    state: StackState
+    data: Path
+
+    @property
+    def endpoint(self) -> Endpoint:
+        return Endpoint(self.state.uri, self.data, self.state.pid)
+
+
+@contextmanager
+def embedded_target(size: int, *, keep: bool = False) -> Iterator[Target]:
+    """A second embedded server in a temporary directory; gone when the block ends.
+
+    Args:
+        size: bytes of the backup, to see beforehand whether its restore has room.
+        keep: leave it running, for a look at what was restored.
+
+    Raises:
+        StoreFull: there is no room for the restored copy.
+        LocalError: the server can't be started.
+    """
+    parent = Path(tempfile.gettempdir())
+    need, free = size * _COPIES + _SERVER, shutil.disk_usage(parent).free
+    if free < need:
+        raise StoreFull(
+            f"the drill needs about {need / 1e9:.1f} GB in {parent}, {free / 1e9:.1f} GB are free",
+            hint="free some space, or name another directory with TMPDIR",
+        )
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+    data = folder / "milvus"
+    done = False
+    try:
+        if keep:
+            yield Target(local.up(data), data)
+        else:
+            with _shielded_exit(local.running(data)) as state:
+                yield Target(state, data)
+        done = True
+    finally:
+        if not (keep and done):
+            with shielded():
+                if keep:
+                    local.down(data)
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _shielded_exit(manager: object) -> Iterator[StackState]:
+    """The manager's block; a second Ctrl-C does not cut its teardown short."""
+    from contextlib import ExitStack
+
+    stack = ExitStack()
+    try:
+        yield stack.enter_context(manager)  # type: ignore[arg-type]
+    finally:
+        with shielded():
+            stack.close()
+
+
+@contextmanager
+def shielded() -> Iterator[None]:
+    """Within it, SIGINT, SIGTERM and SIGHUP wait; teardown is short and has to end."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    waiting: list[int] = []
+    before = {number: signal.getsignal(number) for number in _STOPS}
+    for number in _STOPS:
+        signal.signal(number, lambda seen, _frame: waiting.append(seen))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            if handler is not None:
+                signal.signal(number, handler)
+        if waiting:
+            raise KeyboardInterrupt
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Within it, SIGTERM and SIGHUP unwind like Ctrl-C, so that schedulers leave nothing behind."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _addresses(uri: str) -> set[tuple[str, int]]:
+    """Every address and port that a URI may mean."""
+    parts = urlsplit(uri)
+    port = parts.port or 19530
+    host = parts.hostname or ""
+    found = {(host, port)}
+    with suppress(OSError):
+        found |= {(str(info[4][0]), port) for info in socket.getaddrinfo(host, port)}
+    if any(address in ("::1", "0.0.0.0", "::") for address, _ in found):  # noqa: S104
+        found.add(("127.0.0.1", port))
+    return found

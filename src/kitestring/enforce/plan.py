@@ -1,0 +1,249 @@
+"""What would bring a cluster back to its spec, in a safe order. Pure.
+
+Nothing is ever dropped but an index that is built again at once, and no alias is taken from a
+collection that answers to one that can't. What would destroy or guess is refused, with the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from kitestring.model.action import Action
+from kitestring.model.collection import Index, IndexState
+from kitestring.model.finding import Finding, Severity
+from kitestring.model.snapshot import ObservedCollection, Snapshot
+from kitestring.spec.loaded import LoadedSpec
+from kitestring.spec.models import CollectionSpec, IndexSpec
+from kitestring.spec.schema import wanted_index
+
+# what `apply` can do something about; every other finding is left to a human
+FIXABLE = frozenset(
+    {
+        "schema.missing-collection",
+        "index.missing",
+        "index.drift",
+        "load.state",
+        "load.replicas",
+        "alias.drift",
+    }
+)
+WHY_NOT = {
+    "schema": "a schema can't be changed without rewriting rows; create a new collection, "
+    "ingest into it, and move the alias",
+    "rows": "only ingestion knows the documents; run `kitestring ingest` again",
+    "embedding": "rows have to be embedded again; run `kitestring ingest` again",
+    "chunking": "documents have to be cut again; run `kitestring ingest` again",
+    "backup": "`kitestring backup create`, or the role `backup`, takes care of it",
+    "drill": "`kitestring drill run` takes care of it",
+    "index": "the server is still at it, or a human has to look",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A difference that enforcement leaves as it is."""
+
+    check: str
+    subject: str
+    reason: str
+    severity: Severity = Severity.FAIL
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "check": self.check,
+            "subject": self.subject,
+            "reason": self.reason,
+            "severity": self.severity.value,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    actions: tuple[Action, ...]
+    unfixable: tuple[Refusal, ...]
+
+
+def plan(loaded: LoadedSpec, snapshot: Snapshot, findings: Iterable[Finding] = ()) -> Plan:
+    """The steps from what is to what the spec wants, and what no step is taken for.
+
+    Collections come in the order of the spec. Within one: create it, its indexes, load it, and
+    only then point aliases at it. Of `findings`, those that no step is for become refusals.
+    """
+    actions: list[Action] = []
+    unfixable: list[Refusal] = []
+    for collection in loaded.spec.collections:
+        steps = _Steps(loaded, snapshot, collection)
+        actions += steps.before_aliases()
+        for step in steps.aliases():
+            if isinstance(step, Refusal):
+                unfixable.append(step)
+            else:
+                actions.append(step)
+    for finding in findings:
+        if finding.check not in FIXABLE and not finding.inconclusive:
+            family = finding.check.split(".")[0]
+            reason = WHY_NOT.get(family, "nothing that can be done without a human")
+            unfixable.append(
+                Refusal(
+                    finding.check, finding.subject, f"{finding.message}: {reason}", finding.severity
+                )
+            )
+    return Plan(tuple(actions), tuple(unfixable))
+
+
+class _Steps:
+    """The steps of one collection."""
+
+    def __init__(self, loaded: LoadedSpec, snapshot: Snapshot, spec: CollectionSpec) -> None:
+        self.snapshot = snapshot
+        self.spec = spec
+        self.subject = f"{loaded.spec.cluster.name}/{spec.name}"
+        self.seen: ObservedCollection | None = snapshot.collections.get(spec.name)
+
+    def before_aliases(self) -> Iterator[Action]:
+        if self.seen is None:
+            yield self._action(
+                "create-collection",
+                "the server has no such collection",
+                "absent",
+                "created, without rows",
+                "schema.missing-collection",
+            )
+        reloaded = False
+        for index in self.spec.indexes:
+            for step in self._index(index):
+                reloaded = reloaded or step.kind == "rebuild-index"
+                yield step
+        yield from self._load(reloaded)
+
+    def _index(self, index: IndexSpec) -> Iterator[Action]:
+        wanted = wanted_index(index)
+        have = self._index_on(index.field)
+        if have is None:
+            yield self._action(
+                "create-index",
+                f"the field `{index.field}` has no index",
+                "absent",
+                show_index(wanted),
+                "index.missing",
+                index.index_name,
+            )
+        elif difference := index_difference(index, have.index):
+            yield self._action(
+                "rebuild-index",
+                f"the index differs: {difference}",
+                show_index(have.index),
+                show_index(wanted),
+                "index.drift",
+                index.index_name,
+            )
+
+    def _index_on(self, field: str) -> IndexState | None:
+        indexes = self.seen.info.indexes if self.seen else ()
+        return next((i for i in indexes if i.index.field == field), None)
+
+    def _load(self, reloaded: bool) -> Iterator[Action]:
+        wanted, info = self.spec.load, self.seen.info if self.seen else None
+        is_loaded = info is not None and info.loaded
+        if not wanted.loaded:
+            if is_loaded:
+                yield self._action(
+                    "release", "the spec wants it released", "loaded", "released", "load.state"
+                )
+        elif info is None or not is_loaded:
+            yield self._action(
+                "load",
+                "the collection is not loaded",
+                "not loaded",
+                f"loaded, replicas={wanted.replicas}",
+                "load.state",
+            )
+        elif info.replicas != wanted.replicas and not reloaded:
+            yield self._action(
+                "set-replicas",
+                "the number of replicas differs",
+                f"replicas={info.replicas}",
+                f"replicas={wanted.replicas}",
+                "load.replicas",
+            )
+
+    def aliases(self) -> Iterator[Action | Refusal]:
+        for alias in self.spec.aliases:
+            owner = self.snapshot.aliases.get(alias)
+            if owner == self.spec.name:
+                continue
+            if reason := self._alias_refused(alias, owner):
+                yield Refusal("alias.drift", f"{self.subject}/{alias}", reason)
+            elif owner is None:
+                yield self._action(
+                    "create-alias",
+                    "the alias is not there",
+                    "absent",
+                    self.spec.name,
+                    "alias.drift",
+                    alias,
+                )
+            else:
+                yield self._action(
+                    "move-alias",
+                    "the alias leads to another collection",
+                    owner,
+                    self.spec.name,
+                    "alias.drift",
+                    alias,
+                )
+
+    def _alias_refused(self, alias: str, owner: str | None) -> str:
+        if alias in self.snapshot.collections:
+            return f"a collection is named `{alias}`; an alias can't have its name"
+        if owner is None:
+            return ""
+        if not self.spec.load.loaded:
+            return (
+                f"the alias leads to `{owner}`, and the spec wants `{self.spec.name}` released: "
+                "whoever searches through the alias would get no answer"
+            )
+        if not written_rows(self.seen) and written_rows(self.snapshot.collections.get(owner)):
+            return (
+                f"the alias leads to `{owner}`, which has rows, and `{self.spec.name}` has none; "
+                "ingest first"
+            )
+        return ""
+
+    def _action(
+        self, kind: str, reason: str, before: str, after: str, check: str, part: str = ""
+    ) -> Action:
+        subject = f"{self.subject}/{part}" if part else self.subject
+        return Action(kind, subject, reason, before, after, check)
+
+
+def index_difference(spec: IndexSpec, have: Index) -> str:
+    """How an index differs from the spec; empty where it does not.
+
+    Parameters that the spec does not name may be anything, and so may the name of an index that
+    the spec gives none.
+    """
+    wanted = wanted_index(spec)
+    pairs = [("type", wanted.type, have.type)]
+    if wanted.metric:
+        pairs.append(("metric", wanted.metric, have.metric))
+    if spec.name is not None:
+        pairs.append(("name", wanted.name, have.name))
+    pairs += [(name, value, have.params.get(name, "none")) for name, value in wanted.params.items()]
+    return ", ".join(f"{what} is {is_}, not {want}" for what, want, is_ in pairs if want != is_)
+
+
+def show_index(index: Index) -> str:
+    """An index on one line, as plans and diffs show it."""
+    params = " ".join(f"{k}={v}" for k, v in sorted(index.params.items()))
+    return " ".join(part for part in (index.type, index.metric, params) if part)
+
+
+def written_rows(seen: ObservedCollection | None) -> int:
+    """Rows on disk or in memory; those deleted since are not subtracted. 0 for none at all."""
+    if seen is None:
+        return 0
+    on_disk = sum(s.rows for s in seen.segments)
+    return max(on_disk, sum(s.rows for s in seen.loaded_segments))

@@ -1,0 +1,154 @@
+"""Documents into passages: fixed size, whole sentences, or along Markdown's structure.
+
+Every strategy cuts the text into spans and packs neighbouring spans into chunks. A chunk is a
+slice of the document without the white space around it, so chunks lose nothing, are at most
+`size` characters long and start at most `overlap` characters before the end of the chunk before.
+Why this is not a library: docs/decisions/0001-chunking-library.md.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from kitestring.spec.models import Chunking
+
+# the end of a sentence: its mark, closing quotes and brackets, then white space; or a blank line
+_SENTENCE_END = re.compile(r"[.!?。！？…][\"'”’)\]]*\s+|\n[ \t]*\n\s*|(?<=[。！？])")  # noqa: RUF001
+_HEADING = re.compile(r" {0,3}#{1,6}(?:[ \t]|$)")
+_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
+_SPACE = re.compile(r"\s")
+
+Span = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A passage and where it stands in its document, in characters."""
+
+    start: int
+    end: int
+    text: str
+
+
+def chunks(text: str, chunking: Chunking) -> list[Chunk]:
+    """The passages of a document in their order; none when it holds only white space."""
+    spans = _STRATEGIES[chunking.strategy](text, chunking.size, chunking.overlap)
+    found = (_trimmed(text, start, end) for start, end in spans)
+    return [chunk for chunk in found if chunk is not None]
+
+
+def _packed(spans: list[Span], size: int, overlap: int) -> Iterator[Span]:
+    """Neighbouring spans (each at most `size` long) joined into chunks of at most `size`.
+
+    A chunk begins with the last spans of the one before, as many as fit into `overlap` and still
+    leave room for a span that is new.
+    """
+    first = 0
+    covered = 0  # spans before it are in some chunk
+    while covered < len(spans):
+        start = spans[first][0]
+        end = covered + 1
+        while end < len(spans) and spans[end][1] - start <= size:
+            end += 1
+        yield start, spans[end - 1][1]
+        covered = end
+        if covered == len(spans):
+            return
+        first = covered
+        while (
+            first > 0
+            and spans[covered - 1][1] - spans[first - 1][0] <= overlap
+            and spans[covered][1] - spans[first - 1][0] <= size
+        ):
+            first -= 1
+
+
+def _fixed(text: str, size: int, overlap: int) -> Iterator[Span]:
+    for start in range(0, max(1, len(text) - overlap), size - overlap):
+        yield start, min(start + size, len(text))
+
+
+def _sentences(text: str, size: int, overlap: int) -> Iterator[Span]:
+    yield from _packed(_sentence_spans(text, 0, len(text), size), size, overlap)
+
+
+def _markdown(text: str, size: int, overlap: int) -> Iterator[Span]:
+    for section in _sections(text, size):
+        yield from _packed(section, size, overlap)
+
+
+def _sentence_spans(text: str, start: int, end: int, size: int) -> list[Span]:
+    ends = [m.end() for m in _SENTENCE_END.finditer(text, start, end)]
+    spans: list[Span] = []
+    for stop in [*ends, end]:
+        if stop > start:
+            spans.extend(_cut(text, start, stop, size))
+            start = stop
+    return spans
+
+
+def _sections(text: str, size: int) -> Iterator[list[Span]]:
+    """One section at a time: a heading and what follows it, to the next heading.
+
+    A heading without a text of its own goes with the section after it. Lines of fenced code are
+    spans of their own, so that code is cut between lines, and `#` within it is no heading.
+    """
+    section: list[Span] = []
+    has_body = False
+    fence = ""
+    prose = 0  # start of the prose not yet cut
+    position = 0
+    for line in text.splitlines(keepends=True):
+        end = position + len(line)
+        mark = _FENCE.match(line)
+        if fence:
+            section.extend(_cut(text, position, end, size))
+            prose = end
+            if mark and mark[1].startswith(fence) and not line[mark.end() :].strip():
+                fence = ""
+        elif mark or _HEADING.match(line):
+            section.extend(_sentence_spans(text, prose, position, size))
+            if mark:
+                fence = mark[1]
+                has_body = True
+            elif has_body:
+                yield section
+                section, has_body = [], False
+            section.extend(_cut(text, position, end, size))
+            prose = end
+        elif line.strip():
+            has_body = True
+        position = end
+    section.extend(_sentence_spans(text, prose, len(text), size))
+    if section:
+        yield section
+
+
+def _cut(text: str, start: int, end: int, size: int) -> Iterator[Span]:
+    """A span in pieces of at most `size`, cut after white space where there is some."""
+    while end - start > size:
+        at = start + size
+        space = next((i for i in range(at, start, -1) if _SPACE.match(text, i - 1)), at)
+        # white space only at the very start would give an endless run of tiny pieces
+        space = at if not text[start:space].strip() else space
+        yield start, space
+        start = space
+    yield start, end
+
+
+def _trimmed(text: str, start: int, end: int) -> Chunk | None:
+    raw = text[start:end]
+    body = raw.strip()
+    if not body:
+        return None
+    start += len(raw) - len(raw.lstrip())
+    return Chunk(start, start + len(body), body)
+
+
+_STRATEGIES: dict[str, Callable[[str, int, int], Iterator[Span]]] = {
+    "fixed": _fixed,
+    "sentence": _sentences,
+    "markdown": _markdown,
+}

@@ -1,0 +1,381 @@
+"""The ledger: what ingestion says it wrote, in one SQLite file for each cluster.
+
+A row is entered after Milvus has acknowledged it, a document is announced (`pending`) before its
+first row is sent. So whatever a killed run left behind is known: rows that are in the ledger are
+in Milvus, and rows that are in Milvus but not in the ledger belong to a pending document, at a
+chunk index below its planned number of chunks.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from kitestring.errors import LedgerBusy, LedgerUnreadable
+from kitestring.ingest.lease import Owner, owner_lives, this_process
+from kitestring.model.ledger import LedgerRow
+from kitestring.spec.loaded import LoadedSpec
+
+LEDGER_FILE = "ledger.sqlite"
+LEDGER_VERSION = 1
+LEASE_EXPIRES = 900.0  # seconds without a heartbeat, for an owner on another host
+_TABLES = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE collections (
+    collection TEXT PRIMARY KEY, milvus_id INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE rows (
+    collection TEXT NOT NULL, key TEXT NOT NULL, tenant TEXT NOT NULL, doc_id TEXT NOT NULL,
+    chunk_index INTEGER NOT NULL, content_hash TEXT NOT NULL, embedding_model TEXT NOT NULL,
+    chunker TEXT NOT NULL, last_embedded_at INTEGER NOT NULL,
+    PRIMARY KEY (collection, key)
+) WITHOUT ROWID;
+CREATE INDEX rows_by_document ON rows (collection, tenant, doc_id);
+CREATE TABLE documents (
+    collection TEXT NOT NULL, tenant TEXT NOT NULL, doc_id TEXT NOT NULL, digest TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('pending', 'written')), chunks INTEGER NOT NULL,
+    PRIMARY KEY (collection, tenant, doc_id)
+) WITHOUT ROWID;
+CREATE TABLE runs (
+    id INTEGER PRIMARY KEY, collection TEXT NOT NULL, started_at INTEGER NOT NULL,
+    checkpoint_at INTEGER NOT NULL, finished_at INTEGER, rows_written INTEGER NOT NULL DEFAULT 0,
+    rows_deleted INTEGER NOT NULL DEFAULT 0
+);
+CREATE TABLE leases (
+    collection TEXT PRIMARY KEY, pid INTEGER NOT NULL, started REAL NOT NULL, host TEXT NOT NULL,
+    heartbeat REAL NOT NULL
+) WITHOUT ROWID;
+"""
+_ROW = "key, doc_id, chunk_index, content_hash, embedding_model, chunker, last_embedded_at"
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerDocument:
+    """A document as last announced. `chunks` is what was planned when `pending`."""
+
+    digest: str
+    state: str  # pending or written
+    chunks: int
+    rows: int  # rows entered so far
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A hold on one collection's part of the ledger, for one ingestion."""
+
+    id: int
+    collection: str
+    owner: Owner
+
+
+class Ledger:
+    """One ledger file. Reading is safe at any time; writing needs a `run`.
+
+    Every method raises LedgerUnreadable where SQLite can't read or write the file.
+    """
+
+    def __init__(self, file: Path | None, cluster: str) -> None:
+        """Opens or creates the ledger; `file=None` gives an empty one in memory.
+
+        Raises:
+            LedgerUnreadable: damaged, of a newer version, or another cluster's.
+        """
+        self._where = str(file) if file else ":memory:"
+        with self._guard():
+            if file:
+                file.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(self._where, timeout=30, isolation_level=None)
+            try:
+                self._prepare(cluster)
+            except BaseException:
+                self._db.close()
+                raise
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._db.close()
+
+    # --- what is
+
+    def has(self, collection: str) -> bool:
+        """Whether an ingestion into the collection was ever begun."""
+        found = self._one("SELECT 1 FROM collections WHERE collection = ?", collection)
+        return found is not None
+
+    def count(self, collection: str) -> int:
+        """Rows that the ledger has of the collection."""
+        found = self._one("SELECT count(*) FROM rows WHERE collection = ?", collection)
+        return int(found[0]) if found else 0
+
+    def rows(self, collection: str) -> Iterator[LedgerRow]:
+        """All rows of a collection in the bytewise order of their keys."""
+        yield from self._rows("WHERE collection = ? ORDER BY key", collection)
+
+    def document_rows(self, collection: str, tenant: str, doc_id: str) -> dict[str, LedgerRow]:
+        """The rows of one document by key."""
+        where = "WHERE collection = ? AND tenant = ? AND doc_id = ?"
+        return {row.key: row for row in self._rows(where, collection, tenant, doc_id)}
+
+    def documents(self, collection: str, tenant: str) -> dict[str, LedgerDocument]:
+        """The documents of a tenant by id, with the number of rows entered for each."""
+        with self._guard():
+            found = self._db.execute(
+                "SELECT d.doc_id, d.digest, d.state, d.chunks, count(r.key)"
+                " FROM documents d LEFT JOIN rows r USING (collection, tenant, doc_id)"
+                " WHERE d.collection = ? AND d.tenant = ? GROUP BY d.doc_id",
+                (collection, tenant),
+            ).fetchall()
+        return {doc: LedgerDocument(*rest) for doc, *rest in found}
+
+    def labels(self, collection: str) -> dict[tuple[str, str], int]:
+        """(embedding model, chunker) -> rows."""
+        with self._guard():
+            found = self._db.execute(
+                "SELECT embedding_model, chunker, count(*) FROM rows WHERE collection = ?"
+                " GROUP BY embedding_model, chunker",
+                (collection,),
+            ).fetchall()
+        return {(model, chunker): int(count) for model, chunker, count in found}
+
+    def milvus_id(self, collection: str) -> int | None:
+        """The server's id of the collection at the last run; another id is another collection."""
+        found = self._one("SELECT milvus_id FROM collections WHERE collection = ?", collection)
+        return None if found is None else int(found[0])
+
+    # --- writing
+
+    @contextmanager
+    def run(self, collection: str) -> Iterator[Run]:
+        """Holds the collection for one ingestion.
+
+        Raises:
+            LedgerBusy: another living ingestion holds it; the message names it.
+        """
+        run = self._begin(collection, this_process())
+        try:
+            yield run
+        finally:
+            with self._transaction():
+                self._db.execute(
+                    "DELETE FROM leases WHERE collection = ? AND pid = ? AND started = ?",
+                    (collection, run.owner.pid, run.owner.started),
+                )
+                self._db.execute(
+                    "UPDATE runs SET finished_at = ? WHERE id = ?", (_now_ms(), run.id)
+                )
+
+    def bind(self, run: Run, milvus_id: int) -> None:
+        """Notes which collection of the server the rows are in."""
+        with self._checkpoint(run):
+            self._db.execute(
+                "INSERT INTO collections VALUES (?, ?)"
+                " ON CONFLICT DO UPDATE SET milvus_id = excluded.milvus_id",
+                (run.collection, milvus_id),
+            )
+
+    def announce(self, run: Run, tenant: str, documents: Mapping[str, tuple[str, int]]) -> None:
+        """Marks documents (id -> digest and planned chunks) as pending, before the first row goes.
+
+        The planned number never shrinks while a document is pending: an earlier, killed run may
+        have sent more chunks than this one will.
+        """
+        with self._checkpoint(run):
+            self._db.executemany(
+                "INSERT INTO documents VALUES (?, ?, ?, ?, 'pending', ?)"
+                " ON CONFLICT DO UPDATE SET digest = excluded.digest, state = 'pending',"
+                " chunks = max(chunks, excluded.chunks)",
+                [(run.collection, tenant, d, digest, n) for d, (digest, n) in documents.items()],
+            )
+
+    def enter(self, run: Run, tenant: str, rows: Sequence[LedgerRow]) -> None:
+        """Enters rows that Milvus has acknowledged."""
+        with self._checkpoint(run, written=len(rows)):
+            self._db.executemany(
+                "INSERT OR REPLACE INTO rows (collection, tenant, key, doc_id, chunk_index,"
+                " content_hash, embedding_model, chunker, last_embedded_at)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (
+                        run.collection,
+                        tenant,
+                        r.key,
+                        r.doc_id,
+                        r.chunk_index,
+                        r.content_hash,
+                        r.embedding_model,
+                        r.chunker,
+                        r.last_embedded_at,
+                    )
+                    for r in rows
+                ],
+            )
+
+    def complete(self, run: Run, tenant: str, documents: Mapping[str, int]) -> None:
+        """Marks documents (id -> chunks) as wholly written; their surplus rows are gone."""
+        with self._checkpoint(run):
+            self._db.executemany(
+                "UPDATE documents SET state = 'written', chunks = ?"
+                " WHERE collection = ? AND tenant = ? AND doc_id = ?",
+                [(chunks, run.collection, tenant, doc) for doc, chunks in documents.items()],
+            )
+
+    def forget(self, run: Run, keys: Iterable[str]) -> None:
+        """Removes rows that are proven gone from the store."""
+        listed = [(run.collection, key) for key in keys]
+        with self._checkpoint(run, deleted=len(listed)):
+            self._db.executemany("DELETE FROM rows WHERE collection = ? AND key = ?", listed)
+
+    def forget_documents(self, run: Run, tenant: str, documents: Iterable[str]) -> None:
+        """Removes documents that have no rows left."""
+        with self._checkpoint(run):
+            self._db.executemany(
+                "DELETE FROM documents WHERE collection = ? AND tenant = ? AND doc_id = ?",
+                [(run.collection, tenant, doc) for doc in documents],
+            )
+
+    # --- inside
+
+    def _prepare(self, cluster: str) -> None:
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute(
+            "PRAGMA synchronous = NORMAL"
+        )  # in WAL mode, safe against a killed process
+        with self._transaction():
+            version = int(self._db.execute("PRAGMA user_version").fetchone()[0])
+            if version == 0:
+                for statement in _TABLES.split(";\n"):
+                    if statement.strip():
+                        self._db.execute(statement)
+                self._db.execute("INSERT INTO meta VALUES ('cluster', ?)", (cluster,))
+                self._db.execute(f"PRAGMA user_version = {LEDGER_VERSION}")
+                return
+        if version > LEDGER_VERSION:
+            raise LedgerUnreadable(
+                f"the ledger {self._where} has version {version}; this kitestring reads "
+                f"{LEDGER_VERSION}",
+                hint="use the newer kitestring that wrote it",
+                subject=self._where,
+            )
+        owner = self._db.execute("SELECT value FROM meta WHERE name = 'cluster'").fetchone()
+        if owner is None or owner[0] != cluster:
+            raise LedgerUnreadable(
+                f"the ledger {self._where} belongs to the cluster `{owner[0] if owner else ''}`, "
+                f"not to `{cluster}`",
+                hint="give each cluster a `state` directory of its own",
+                subject=self._where,
+            )
+
+    def _begin(self, collection: str, me: Owner) -> Run:
+        now = time.time()
+        with self._transaction():
+            held = self._db.execute(
+                "SELECT pid, started, host, heartbeat FROM leases WHERE collection = ?",
+                (collection,),
+            ).fetchone()
+            if held is not None:
+                other = Owner(int(held[0]), float(held[1]), str(held[2]))
+                if owner_lives(other, silent=now - float(held[3]), expires=LEASE_EXPIRES):
+                    raise LedgerBusy(
+                        f"another ingestion into `{collection}` runs: process {other.pid} "
+                        f"on {other.host}",
+                        hint="wait for it, or stop it; its finished batches are kept",
+                        subject=collection,
+                    )
+            self._db.execute(
+                "INSERT OR REPLACE INTO leases VALUES (?, ?, ?, ?, ?)",
+                (collection, me.pid, me.started, me.host, now),
+            )
+            cursor = self._db.execute(
+                "INSERT INTO runs (collection, started_at, checkpoint_at) VALUES (?, ?, ?)",
+                (collection, _now_ms(), _now_ms()),
+            )
+            return Run(int(cursor.lastrowid or 0), collection, me)
+
+    @contextmanager
+    def _checkpoint(self, run: Run, *, written: int = 0, deleted: int = 0) -> Iterator[None]:
+        """One transaction that also proves that the run still holds the collection."""
+        with self._transaction():
+            held = self._db.execute(
+                "UPDATE leases SET heartbeat = ? WHERE collection = ? AND pid = ?"
+                " AND started = ? AND host = ?",
+                (time.time(), run.collection, run.owner.pid, run.owner.started, run.owner.host),
+            )
+            if held.rowcount != 1:
+                raise LedgerBusy(
+                    f"another ingestion took over `{run.collection}`; this one stops",
+                    hint="run it again when the other one has ended",
+                    subject=run.collection,
+                )
+            yield
+            self._db.execute(
+                "UPDATE runs SET checkpoint_at = ?, rows_written = rows_written + ?,"
+                " rows_deleted = rows_deleted + ? WHERE id = ?",
+                (_now_ms(), written, deleted, run.id),
+            )
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._guard():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    def _rows(self, where: str, *values: str) -> Iterator[LedgerRow]:
+        with self._guard():
+            cursor = self._db.execute(f"SELECT {_ROW} FROM rows {where}", values)  # noqa: S608
+            while batch := cursor.fetchmany(2048):
+                for row in batch:
+                    yield LedgerRow(*row)
+
+    def _one(self, statement: str, *values: str) -> tuple[int, ...] | None:
+        with self._guard():
+            found: tuple[int, ...] | None = self._db.execute(statement, values).fetchone()
+        return found
+
+    @contextmanager
+    def _guard(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise LedgerUnreadable(
+                f"the ledger {self._where} can't be used: {error}",
+                hint="check the disk and the rights; when the file is damaged, move it away: "
+                "the next ingestion builds it anew from the collection",
+                subject=self._where,
+            ) from error
+
+
+def ledger_file(loaded: LoadedSpec) -> Path:
+    """Where the ledger of a cluster is."""
+    return loaded.state_dir / LEDGER_FILE
+
+
+def open_ledger(loaded: LoadedSpec, *, create: bool = True) -> Ledger:
+    """The ledger of the spec's cluster.
+
+    With `create=False`, for those who only read, a ledger that is not there is an empty one and
+    no file is made.
+
+    Raises:
+        LedgerUnreadable: damaged, of a newer version, or another cluster's.
+    """
+    file = ledger_file(loaded)
+    return Ledger(file if create or file.exists() else None, loaded.spec.cluster.name)
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)

@@ -1,0 +1,136 @@
+"""Variables of the environment laid over a spec: `KITESTRING__CONNECTION__URI=…`.
+
+Two underscores lead one level down; items of a list are named by their number, from 0. A list or
+mapping is written as YAML on one line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kitestring.spec.document import Document, parse_scalar
+from kitestring.spec.loaded import KeyPath
+from kitestring.spec.models import Spec
+from kitestring.spec.problems import Problem, nearest
+from kitestring.spec.shape import Shape, shape_of
+
+PREFIX = "KITESTRING__"
+
+# of these keys only one may stand: a variable for one takes the other of the file away
+_ALTERNATIVES = (("uri", "embedded"), ("env", "file"))
+
+
+class _NoKey(Exception):
+    """The words of a variable lead to no key; `suggestion` is a variable that would."""
+
+    def __init__(self, message: str, suggestion: str = "") -> None:
+        super().__init__(message)
+        self.suggestion = suggestion
+
+
+def lay_over(document: Document, environ: Mapping[str, str]) -> dict[KeyPath, str]:
+    """Puts the variables' values into the document; returns which variable set which path.
+
+    What fits no key goes to the document's problems.
+    """
+    variables: dict[KeyPath, str] = {}
+    names = [name for name in environ if name.startswith(PREFIX)]
+    for name in sorted(names, key=lambda n: (n.count("__"), n)):
+        try:
+            path, shape = _find(name, document.data)
+            _put(document, path, _value(shape, environ[name]))
+        except _NoKey as fault:
+            document.problems.append(
+                Problem((), str(fault), suggestion=fault.suggestion, variable=name)
+            )
+            continue
+        variables[path] = name
+        _drop_alternatives(document, path, variables)
+    return variables
+
+
+def _find(name: str, data: Any) -> tuple[KeyPath, Shape]:
+    words = name.removeprefix(PREFIX).split("__")
+    path: KeyPath = ()
+    shape = shape_of(Spec)
+    for number, word in enumerate(words):
+        shape = shape.chosen(data)
+        keys = shape.keys()
+        part: str | int
+        if keys:
+            part = word.casefold()
+            if part not in keys:
+                close = nearest(word, keys)
+                better = [*words[:number], close.upper(), *words[number + 1 :]]
+                raise _NoKey(
+                    "it fits no key of the spec", PREFIX + "__".join(better) if close else ""
+                )
+            shape = keys[part]
+        elif shape.is_list:
+            length = len(data) if isinstance(data, list) else 0
+            if not word.isdecimal() or int(word) > length:
+                raise _NoKey(
+                    f"`{word}` is no number of an item: the list has {length}, counted from 0"
+                )
+            part, shape = int(word), shape.item
+        elif shape.is_mapping:
+            existing = data if isinstance(data, Mapping) else {}
+            part = next((k for k in existing if k.casefold() == word.casefold()), word)
+            shape = shape.item
+        else:
+            stop = PREFIX + "__".join(words[:number])
+            raise _NoKey("it goes below a key that holds a single value", stop)
+        path = (*path, part)
+        data = _below(data, part)
+    return path, shape
+
+
+def _below(data: Any, part: str | int) -> Any:
+    try:
+        return data[part]
+    except (KeyError, IndexError, TypeError):
+        return None
+
+
+def _value(shape: Shape, text: str) -> Any:
+    if shape.is_text:
+        return None if not text and shape.optional else text
+    try:
+        return parse_scalar(text)
+    except ValueError:
+        return text
+
+
+def _put(document: Document, path: KeyPath, value: Any) -> None:
+    """Sets a value, making the mappings and lists above it where they are missing."""
+    parent: Any = document.data
+    for part, following in zip(path, path[1:], strict=False):
+        empty: Any = [] if isinstance(following, int) else {}
+        below = _below(parent, part)
+        if not isinstance(below, type(empty)):
+            below = empty
+            _set(parent, part, below)
+        parent = below
+    _set(parent, path[-1], value)
+
+
+def _set(parent: Any, part: str | int, value: Any) -> None:
+    if isinstance(parent, list) and part == len(parent):
+        parent.append(value)
+    else:
+        parent[part] = value
+
+
+def _drop_alternatives(
+    document: Document, path: KeyPath, variables: Mapping[KeyPath, str]
+) -> None:
+    for pair in _ALTERNATIVES:
+        if path[-1] not in pair:
+            continue
+        other = (*path[:-1], pair[1 - pair.index(str(path[-1]))])
+        parent: Any = document.data
+        for part in path[:-1]:
+            parent = parent[part]
+        if other not in variables and parent.pop(other[-1], None) is not None:
+            document.positions.pop(other, None)

@@ -1,0 +1,27 @@
+"""What every test may use."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable
+
+import pytest
+
+
+@pytest.fixture
+def unique(request: pytest.FixtureRequest) -> Callable[[str], str]:
+    """Makes names that no other test uses, valid for collections and aliases."""
+    test = re.sub(r"\W+", "_", request.node.name)[:40]
+
+    def make(what: str = "c") -> str:
+        return f"{what}_{test}_{uuid.uuid4().hex[:8]}"
+
+    return make
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A spec named in the developer's environment is not what tests are about."""
+    monkeypatch.delenv("KITESTRING_SPEC", raising=False)
+    monkeypatch.setenv("NO_COLOR", "1")

@@ -20,6 +20,7 @@ VERBS = {
     "search": ("kitestring.cli.search:search", "Find the passages that answer a question"),
     "status": ("kitestring.cli.status:status", "The cluster on one screen"),
     "drift": ("kitestring.cli.drift:drift", "Compare the cluster with its spec"),
+    "checks": ("kitestring.cli.checks:checks", "List what drift detection looks at"),
     "reconcile": ("kitestring.cli.reconcile:reconcile", "Bring the cluster back to its spec"),
     "compact": ("kitestring.cli.compact:compact", "Compact the collections whose segments call for it"),
     "embedding": ("kitestring.cli.embedding:embedding", "Check which model made the stored vectors"),

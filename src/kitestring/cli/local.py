@@ -31,7 +31,11 @@ def local() -> None:
 @local.command()
 @data_option
 @spec_option
-@click.option("--port", type=click.IntRange(1, 65535), help="Port of the server [default: free]")
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    help="Port of the server  [default: the last one, or a free one]",
+)
 @click.option(
     "--timeout", type=click.FloatRange(1), default=60.0, show_default=True, help="Seconds"
 )

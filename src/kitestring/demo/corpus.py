@@ -1,13 +1,14 @@
 """The demo's corpus: real text that every machine has.
 
-The docstrings of Python's standard library, one Markdown file a module, and the project's own
-docs. The modules are parsed, never imported.
+The docstrings and longer comments of Python's standard library, one Markdown file a module, and
+the project's own docs. The modules are parsed, never imported.
 """
 
 from __future__ import annotations
 
 import ast
 import os
+import re
 import sysconfig
 import warnings
 from collections.abc import Iterator
@@ -19,6 +20,9 @@ SKIPPED = frozenset((
     "test", "tests", "turtledemo",
 ))
 # fmt: on
+# four or more lines of comment at a stretch explain something
+_COMMENTS = re.compile(r"(?:^[ \t]*#(?!!).*\n){4,}", re.MULTILINE)
+_MARK = re.compile(r"^[ \t]*#+ ?", re.MULTILINE)
 PYTHON_DOCS = "python"
 PROJECT_DOCS = "kitestring"
 _Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
@@ -53,7 +57,7 @@ def write_corpus(target: Path, *, library: Path | None = None, docs: Path | None
 
 
 def module_docs(library: Path) -> Iterator[tuple[str, str]]:
-    """(qualified module name, Markdown text) of every module with docstrings, by name."""
+    """(qualified module name, Markdown text) of every module that has docstrings, by name."""
     found: list[tuple[str, Path]] = []
     for folder, folders, files in os.walk(library):
         folders[:] = sorted(f for f in folders if f not in SKIPPED and f.isidentifier())
@@ -69,11 +73,13 @@ def module_docs(library: Path) -> Iterator[tuple[str, str]]:
 
 
 def _module_text(module: str, path: Path) -> str:
-    """The docstrings of a module, each below a heading with its qualified name and signature."""
+    """The docstrings of a module, each below a heading with its qualified name and signature,
+    and its longer comments."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # old escapes in other people's strings
-            tree = ast.parse(path.read_bytes())
+            source = path.read_bytes()
+            tree = ast.parse(source)
     except (OSError, SyntaxError, ValueError):
         return ""  # a module that this Python can't parse documents nothing
     if module == "pydoc_data.topics":
@@ -89,6 +95,10 @@ def _module_text(module: str, path: Path) -> str:
                 visit(child, f"{name}.{child.name}", level + 1)
 
     visit(tree, module, 1)
+    comments = _COMMENTS.findall(source.decode("utf-8", "replace"))
+    notes = [note for note in (_MARK.sub("", c).strip() for c in comments) if note]
+    if parts and notes:
+        parts.append(f"## Comments in {module}\n\n" + "\n\n".join(notes) + "\n")
     return "\n".join(parts)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from kitestring.model.drill import PHASES, CollectionScore, Objective
+from kitestring.render.words import duration
 from kitestring.spec.models import Objectives
 from kitestring.spec.types import format_duration
 
@@ -112,20 +113,3 @@ def _evidence(scores: Sequence[CollectionScore], missing: Sequence[str]) -> list
             not missing and not different,
         ),
     ]
-
-
-def duration(seconds: float) -> str:
-    """A measured duration for people: `850 ms`, `12.3 s`, `4 min 05 s`, `26 h 10 min`, `3.5 d`."""
-    if seconds < 0:
-        return f"-{duration(-seconds)}"
-    if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 120:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 120:
-        return f"{minutes} min {rest:02d} s"
-    hours, minutes = divmod(minutes, 60)
-    if hours < 48:
-        return f"{hours} h {minutes:02d} min"
-    return f"{seconds / 86400:.1f} d"

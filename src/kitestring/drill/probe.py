@@ -159,11 +159,11 @@ class RecallProbe:
         name: str,
         probe: Probe,
         queries: Queries,
-        source: Callable[[Probe, Queries], list[list[Key]]] | None = None,
+        source_answers: list[list[Key]] | None = None,
     ) -> None:
         self._probe, self._queries = probe, queries
         self.answers = answers(target, name, probe, queries)
-        self.source_answers = source(probe, queries) if source is not None else None
+        self.source_answers = source_answers
         watched = [list(mine) for mine in self.answers]
         for mine, theirs in zip(watched, self.source_answers or [], strict=False):
             mine.extend(theirs)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 import shutil
 import signal
 import socket
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from urllib.parse import urlsplit
 
 from kitestring import local
+from kitestring.backup.interrupts import shielded
 from kitestring.clients.milvus.connect import server_uri
 from kitestring.clients.milvus.protocol import Milvus
 from kitestring.clients.stack_state import StackState, read_stack_state
@@ -24,7 +27,6 @@ from kitestring.spec.loaded import LoadedSpec
 PREFIX = "kitestring-drill-"
 _COPIES = 3  # the restored files, what the import writes of them, and the index
 _SERVER = 512 * 1024 * 1024  # bytes that an empty server may need
-_STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +114,12 @@ def embedded_target(size: int, *, keep: bool = False) -> Iterator[Target]:
             f"the drill needs about {need / 1e9:.1f} GB in {parent}, {free / 1e9:.1f} GB are free",
             hint="free some space, or name another directory with TMPDIR",
         )
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+    # named before it is made: an interrupt between the two finds nothing to leave behind
+    folder = parent / f"{PREFIX}{os.getpid()}-{secrets.token_hex(4)}"
     data = folder / "milvus"
     done = False
     try:
+        folder.mkdir(mode=0o700)
         if keep:
             yield Target(local.up(data), data)
         else:
@@ -131,36 +135,14 @@ def embedded_target(size: int, *, keep: bool = False) -> Iterator[Target]:
 
 
 @contextmanager
-def _shielded_exit(manager: object) -> Iterator[StackState]:
+def _shielded_exit(manager: AbstractContextManager[StackState]) -> Iterator[StackState]:
     """The manager's block; a second Ctrl-C does not cut its teardown short."""
-    from contextlib import ExitStack
-
     stack = ExitStack()
     try:
-        yield stack.enter_context(manager)  # type: ignore[arg-type]
+        yield stack.enter_context(manager)
     finally:
         with shielded():
             stack.close()
-
-
-@contextmanager
-def shielded() -> Iterator[None]:
-    """Within it, SIGINT, SIGTERM and SIGHUP wait; teardown is short and has to end."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    waiting: list[int] = []
-    before = {number: signal.getsignal(number) for number in _STOPS}
-    for number in _STOPS:
-        signal.signal(number, lambda seen, _frame: waiting.append(seen))
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            if handler is not None:
-                signal.signal(number, handler)
-        if waiting:
-            raise KeyboardInterrupt
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from kitestring.clients.milvus.protocol import Milvus
-from kitestring.enforce.plan import index_difference, show_index
+from kitestring.enforce.plan import rebuild_reason, show_index
 from kitestring.errors import EnforceError, MilvusError
 from kitestring.model.action import Action
 from kitestring.model.collection import Index
@@ -39,7 +39,7 @@ def apply(
         if collection is None:
             raise EnforceError(f"the spec has no collection `{name}`", subject=action.subject)
         on_event(action)
-        if step(loaded, milvus, collection, rest[0] if rest else ""):
+        if step(loaded, milvus, collection, rest[0].split("/", 1)[-1] if rest else ""):
             done.append(action)
     return done
 
@@ -76,9 +76,10 @@ def _rebuild_index(
     collection answers by brute force."""
     spec = _index_spec(collection, part)
     info = milvus.describe(collection.name)
-    have = next((i.index for i in info.indexes if i.index.field == spec.field), None)
-    if have is not None and not index_difference(spec, have):
+    state = next((i for i in info.indexes if i.index.field == spec.field), None)
+    if state is not None and not rebuild_reason(spec, state):
         return False
+    have = state.index if state else None
     if info.loaded:
         milvus.release(collection.name)
     if have is not None:
@@ -88,7 +89,7 @@ def _rebuild_index(
     except MilvusError as error:
         raise _put_back(milvus, collection, have, info.replicas, error) from error
     if info.loaded:
-        milvus.load(collection.name, replicas=collection.load.replicas)
+        milvus.load(collection.name, replicas=info.replicas)  # their number is a step of its own
     return True
 
 
@@ -163,10 +164,10 @@ def _alias(loaded: LoadedSpec, milvus: Milvus, collection: CollectionSpec, alias
 
 
 def _index_spec(collection: CollectionSpec, part: str) -> IndexSpec:
-    found = next((i for i in collection.indexes if i.index_name == part), None)
+    found = next((i for i in collection.indexes if i.field == part), None)
     if found is None:
         raise EnforceError(
-            f"the spec of `{collection.name}` has no index `{part}`", subject=collection.name
+            f"the spec of `{collection.name}` has no index on `{part}`", subject=collection.name
         )
     return found
 

@@ -143,6 +143,7 @@ def _compact_one(
     milvus: Milvus, name: str, need: Need, before: SegmentFacts, timeout: float
 ) -> Compaction:
     start = time.monotonic()
+    milvus.flush(name)  # deletes that are not written yet are not compacted away
     job = milvus.compact(name)
     while not milvus.compaction_done(job):
         _check_deadline(name, start, timeout)

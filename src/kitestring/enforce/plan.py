@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from kitestring.checks.index import index_differences
 from kitestring.model.action import Action
 from kitestring.model.collection import Index, IndexState
 from kitestring.model.finding import Finding, Severity
@@ -18,17 +19,6 @@ from kitestring.spec.loaded import LoadedSpec
 from kitestring.spec.models import CollectionSpec, IndexSpec
 from kitestring.spec.schema import wanted_index
 
-# what `apply` can do something about; every other finding is left to a human
-FIXABLE = frozenset(
-    {
-        "schema.missing-collection",
-        "index.missing",
-        "index.drift",
-        "load.state",
-        "load.replicas",
-        "alias.drift",
-    }
-)
 WHY_NOT = {
     "schema": "a schema can't be changed without rewriting rows; create a new collection, "
     "ingest into it, and move the alias",
@@ -39,6 +29,7 @@ WHY_NOT = {
     "drill": "`kitestring drill run` takes care of it",
     "index": "the server is still at it, or a human has to look",
 }
+BUILD_FAILED = "the server failed to build it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +60,8 @@ def plan(loaded: LoadedSpec, snapshot: Snapshot, findings: Iterable[Finding] = (
     """The steps from what is to what the spec wants, and what no step is taken for.
 
     Collections come in the order of the spec. Within one: create it, its indexes, load it, and
-    only then point aliases at it. Of `findings`, those that no step is for become refusals.
+    only then point aliases at it. Of `findings`, those that no step answers become refusals; what
+    is inconclusive, or for information only, is left out.
     """
     actions: list[Action] = []
     unfixable: list[Refusal] = []
@@ -81,15 +73,20 @@ def plan(loaded: LoadedSpec, snapshot: Snapshot, findings: Iterable[Finding] = (
                 unfixable.append(step)
             else:
                 actions.append(step)
+    answered = {(a.check, a.subject) for a in actions} | {(r.check, r.subject) for r in unfixable}
     for finding in findings:
-        if finding.check not in FIXABLE and not finding.inconclusive:
-            family = finding.check.split(".")[0]
-            reason = WHY_NOT.get(family, "nothing that can be done without a human")
-            unfixable.append(
-                Refusal(
-                    finding.check, finding.subject, f"{finding.message}: {reason}", finding.severity
-                )
+        if (
+            finding.inconclusive
+            or finding.severity is Severity.INFO
+            or (finding.check, finding.subject) in answered
+        ):
+            continue
+        reason = WHY_NOT.get(finding.check.split(".")[0], "it is left to a human")
+        unfixable.append(
+            Refusal(
+                finding.check, finding.subject, f"{finding.message}; {reason}", finding.severity
             )
+        )
     return Plan(tuple(actions), tuple(unfixable))
 
 
@@ -111,12 +108,9 @@ class _Steps:
                 "created, without rows",
                 "schema.missing-collection",
             )
-        reloaded = False
         for index in self.spec.indexes:
-            for step in self._index(index):
-                reloaded = reloaded or step.kind == "rebuild-index"
-                yield step
-        yield from self._load(reloaded)
+            yield from self._index(index)
+        yield from self._load()
 
     def _index(self, index: IndexSpec) -> Iterator[Action]:
         wanted = wanted_index(index)
@@ -128,23 +122,24 @@ class _Steps:
                 "absent",
                 show_index(wanted),
                 "index.missing",
-                index.index_name,
+                f"index/{index.field}",
             )
-        elif difference := index_difference(index, have.index):
+        elif reason := rebuild_reason(index, have):
+            failed = reason == BUILD_FAILED
             yield self._action(
                 "rebuild-index",
-                f"the index differs: {difference}",
+                reason,
                 show_index(have.index),
                 show_index(wanted),
-                "index.drift",
-                index.index_name,
+                "index.unindexed-rows" if failed else "index.drift",
+                f"index/{index.field}",
             )
 
     def _index_on(self, field: str) -> IndexState | None:
         indexes = self.seen.info.indexes if self.seen else ()
         return next((i for i in indexes if i.index.field == field), None)
 
-    def _load(self, reloaded: bool) -> Iterator[Action]:
+    def _load(self) -> Iterator[Action]:
         wanted, info = self.spec.load, self.seen.info if self.seen else None
         is_loaded = info is not None and info.loaded
         if not wanted.loaded:
@@ -160,7 +155,7 @@ class _Steps:
                 f"loaded, replicas={wanted.replicas}",
                 "load.state",
             )
-        elif info.replicas != wanted.replicas and not reloaded:
+        elif info.replicas != wanted.replicas:
             yield self._action(
                 "set-replicas",
                 "the number of replicas differs",
@@ -175,7 +170,7 @@ class _Steps:
             if owner == self.spec.name:
                 continue
             if reason := self._alias_refused(alias, owner):
-                yield Refusal("alias.drift", f"{self.subject}/{alias}", reason)
+                yield Refusal("alias.drift", f"{self.subject}/alias/{alias}", reason)
             elif owner is None:
                 yield self._action(
                     "create-alias",
@@ -183,7 +178,7 @@ class _Steps:
                     "absent",
                     self.spec.name,
                     "alias.drift",
-                    alias,
+                    f"alias/{alias}",
                 )
             else:
                 yield self._action(
@@ -192,7 +187,7 @@ class _Steps:
                     owner,
                     self.spec.name,
                     "alias.drift",
-                    alias,
+                    f"alias/{alias}",
                 )
 
     def _alias_refused(self, alias: str, owner: str | None) -> str:
@@ -219,20 +214,12 @@ class _Steps:
         return Action(kind, subject, reason, before, after, check)
 
 
-def index_difference(spec: IndexSpec, have: Index) -> str:
-    """How an index differs from the spec; empty where it does not.
-
-    Parameters that the spec does not name may be anything, and so may the name of an index that
-    the spec gives none.
-    """
-    wanted = wanted_index(spec)
-    pairs = [("type", wanted.type, have.type)]
-    if wanted.metric:
-        pairs.append(("metric", wanted.metric, have.metric))
-    if spec.name is not None:
-        pairs.append(("name", wanted.name, have.name))
-    pairs += [(name, value, have.params.get(name, "none")) for name, value in wanted.params.items()]
-    return ", ".join(f"{what} is {is_}, not {want}" for what, want, is_ in pairs if want != is_)
+def rebuild_reason(spec: IndexSpec, have: IndexState) -> str:
+    """Why an index has to be built again; empty where it need not."""
+    differences = index_differences(spec, have.index)
+    if differences:
+        return ", ".join(f"{what} is {is_}, not {want}" for what, want, is_ in differences)
+    return BUILD_FAILED if have.state.lower() == "failed" else ""
 
 
 def show_index(index: Index) -> str:

@@ -29,7 +29,8 @@ class SegmentFacts:
 
     def __str__(self) -> str:
         deleted = "unknown" if self.deleted is None else str(self.deleted)
-        return f"{len(self.segments)} segments, {self.rows} rows written, {deleted} deleted"
+        noun = "segment" if len(self.segments) == 1 else "segments"
+        return f"{len(self.segments)} {noun}, {self.rows} rows written, {deleted} deleted"
 
     def as_dict(self) -> dict[str, Any]:
         return {

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 from kitestring.spec.models import Chunking
 
+# part of a document's digest: raise it when the same text gives other chunks
+CHUNK_VERSION = 1
 # the end of a sentence: its mark, closing quotes and brackets, then white space; or a blank line
 _SENTENCE_END = re.compile(r"[.!?。！？…][\"'”’)\]]*\s+|\n[ \t]*\n\s*|(?<=[。！？])")  # noqa: RUF001
 _HEADING = re.compile(r" {0,3}#{1,6}(?:[ \t]|$)")

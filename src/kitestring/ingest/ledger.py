@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from kitestring.clients.lease import Owner, owner_lives, this_process
 from kitestring.errors import LedgerBusy, LedgerUnreadable
-from kitestring.ingest.lease import Owner, owner_lives, this_process
 from kitestring.model.ledger import LedgerRow
 from kitestring.spec.loaded import LoadedSpec
 
@@ -116,9 +116,13 @@ class Ledger:
         found = self._one("SELECT count(*) FROM rows WHERE collection = ?", collection)
         return int(found[0]) if found else 0
 
-    def rows(self, collection: str) -> Iterator[LedgerRow]:
-        """All rows of a collection in the bytewise order of their keys."""
-        yield from self._rows("WHERE collection = ? ORDER BY key", collection)
+    def rows(self, collection: str, tenant: str | None = None) -> Iterator[LedgerRow]:
+        """All rows of a collection, or of one tenant, in the bytewise order of their keys."""
+        if tenant is None:
+            yield from self._rows("WHERE collection = ? ORDER BY key", collection)
+        else:
+            where = "WHERE collection = ? AND tenant = ? ORDER BY key"
+            yield from self._rows(where, collection, tenant)
 
     def document_rows(self, collection: str, tenant: str, doc_id: str) -> dict[str, LedgerRow]:
         """The rows of one document by key."""
@@ -135,6 +139,16 @@ class Ledger:
                 (collection, tenant),
             ).fetchall()
         return {doc: LedgerDocument(*rest) for doc, *rest in found}
+
+    def document_ids(self, collection: str, tenant: str) -> set[str]:
+        """Every document of a tenant that was announced or has rows."""
+        with self._guard():
+            found = self._db.execute(
+                "SELECT doc_id FROM documents WHERE collection = ?1 AND tenant = ?2"
+                " UNION SELECT doc_id FROM rows WHERE collection = ?1 AND tenant = ?2",
+                (collection, tenant),
+            ).fetchall()
+        return {doc for (doc,) in found}
 
     def labels(self, collection: str) -> dict[tuple[str, str], int]:
         """(embedding model, chunker) -> rows."""

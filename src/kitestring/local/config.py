@@ -39,8 +39,15 @@ def is_free(port: int) -> bool:
     return True
 
 
-def choose_ports(names: Iterable[str], fixed: Mapping[str, int]) -> dict[str, int]:
+def choose_ports(
+    names: Iterable[str], fixed: Mapping[str, int], before: Mapping[str, int] | None = None
+) -> dict[str, int]:
     """A free port for each name; the one after etcd's is kept free too, for its peers.
+
+    Args:
+        before: the ports of the last run; they are taken again where they are free. The server's
+            components find each other through addresses in etcd that outlive a stop by 30 s: on
+            other ports a restart takes that long.
 
     Raises:
         LocalError: no ports are free.
@@ -50,7 +57,8 @@ def choose_ports(names: Iterable[str], fixed: Mapping[str, int]) -> dict[str, in
     for name in names:
         if name in chosen:
             continue
-        for candidate in random.sample(_PORTS, 200):
+        again = [before[name]] if before and name in before else []
+        for candidate in again + random.sample(_PORTS, 200):
             wanted = {candidate, candidate + 1} if name == ETCD else {candidate}
             if not wanted & taken and all(map(is_free, wanted)):
                 chosen[name] = candidate

@@ -12,10 +12,10 @@ import urllib.request
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 from kitestring.errors import LocalError
 from kitestring.local.config import is_free
+from kitestring.local.wire import call, fields
 
 CONSOLE_LOG = "logs/console.log"  # below the data directory
 _STOP_TIMEOUT = 10.0  # seconds between SIGTERM and SIGKILL
@@ -143,7 +143,7 @@ def why_not_ready(pid: int, port: int, metrics_port: int, *, timeout: float = 2.
         return f"it does not listen on port {port if port not in own else metrics_port} yet"
     try:
         url = f"http://127.0.0.1:{metrics_port}/healthz"
-        with urllib.request.urlopen(url, timeout=timeout) as answer:  # noqa: S310 - http, ours
+        with urllib.request.urlopen(url, timeout=timeout) as answer:
             body = answer.read().decode(errors="replace")
     except OSError as error:
         return f"/healthz: {error}"
@@ -156,45 +156,15 @@ def _why_unhealthy(port: int, timeout: float) -> str:
     """Asks the proxy, by a bare gRPC call: pymilvus would take seconds to import."""
     import grpc
 
-    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
-        call: Any = channel.unary_unary(
-            _HEALTH, request_serializer=None, response_deserializer=None
-        )
-        try:
-            answer: bytes = call(b"", timeout=timeout)
-        except grpc.RpcError as error:
-            if error.code() == grpc.StatusCode.UNAUTHENTICATED:  # it answers: that will do
-                return ""
-            return f"gRPC: {error.code().name}"
-    # CheckHealthResponse: field 2 (isHealthy, a bool) is true; fields 1 and 3 are messages
-    return "" if _fields(answer).get(2) else "the proxy says that it is not healthy yet"
-
-
-def _fields(message: bytes) -> dict[int, int | bytes]:
-    """The top-level fields of a protobuf message, the last of each number (wire types 0 and 2)."""
-    found: dict[int, int | bytes] = {}
-    at = 0
-
-    def varint() -> int:
-        nonlocal at
-        value = shift = 0
-        while True:
-            byte = message[at]
-            at += 1
-            value |= (byte & 0x7F) << shift
-            shift += 7
-            if byte < 0x80:
-                return value
-
-    while at < len(message):
-        tag = varint()
-        value = varint()
-        if tag & 7 == 2:
-            found[tag >> 3] = message[at : at + value]
-            at += value
-        else:
-            found[tag >> 3] = value
-    return found
+    try:
+        answer = call(port, _HEALTH, b"", timeout=timeout)
+    except grpc.RpcError as error:
+        if error.code() == grpc.StatusCode.UNAUTHENTICATED:  # it answers: that will do
+            return ""
+        return f"gRPC: {error.code().name}"
+    # CheckHealthResponse: field 2 is `isHealthy`
+    healthy = dict(fields(answer)).get(2)
+    return "" if healthy else "the proxy says that it is not healthy yet"
 
 
 def last_words(data: Path, since: Mapping[Path, int] | None = None) -> list[str]:
@@ -217,7 +187,8 @@ def last_words(data: Path, since: Mapping[Path, int] | None = None) -> list[str]
 
 
 _GRAVE = re.compile(
-    r"\[(ERROR|FATAL|PANIC)\]|^panic:|^fatal error:|error while loading|\"level\":\"(fatal|panic|error)\""
+    r"\[(ERROR|FATAL|PANIC)\]|^panic:|^fatal error:|error while loading"
+    r"|\"level\":\"(fatal|panic|error)\""
 )
 _STAMP = re.compile(r"^\[[^\]]*\] |\"ts\":\"[^\"]*\",?")
 

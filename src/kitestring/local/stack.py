@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from collections.abc import Iterator, Mapping
@@ -17,8 +18,9 @@ from kitestring.clients.stack_state import (
     write_stack_state,
 )
 from kitestring.errors import LocalError, LocalStartFailed
-from kitestring.local import process
+from kitestring.local import process, sessions
 from kitestring.local.config import (
+    ETCD,
     METRICS,
     PROXY,
     choose_ports,
@@ -32,6 +34,7 @@ from kitestring.local.wheel import Wheel, find_wheel, unpacked
 from kitestring.model.codec import to_plain
 
 LOCK_FILE = "kitestring-local.lock"
+_PORTS_FILE = "ports.json"  # below configs/
 _SAME_START = 2.0  # seconds: the clock's corrections shift the start time that psutil computes
 _ATTEMPTS = 3  # with other ports, when one was taken between choosing and listening
 _ANSWER = 10.0  # seconds that a running server may be slow to answer a second `up`
@@ -209,7 +212,8 @@ def _start(wheel: Wheel, binaries: Path, wanted: _Wanted, timeout: float) -> Sta
     template = (wheel.data / "config.yaml.template").read_text()
     for attempt in range(1, _ATTEMPTS + 1):
         fixed = {} if wanted.port is None else {PROXY: wanted.port}
-        ports = choose_ports(port_names(template), fixed)
+        before = _ports_before(wanted.data) if attempt == 1 else {}
+        ports = choose_ports(port_names(template), fixed, before)
         _configure(wheel, template, wanted, ports)
         try:
             return _run(wheel, binaries, wanted, ports, deadline)
@@ -217,6 +221,14 @@ def _start(wheel: Wheel, binaries: Path, wanted: _Wanted, timeout: float) -> Sta
             if attempt == _ATTEMPTS or "address already in use" not in error.message:
                 raise
     raise AssertionError("not reached")
+
+
+def _ports_before(data: Path) -> dict[str, int]:
+    try:
+        ports = json.loads((data / "configs" / _PORTS_FILE).read_text())
+        return {str(name): int(port) for name, port in ports.items()}
+    except (OSError, ValueError, AttributeError):
+        return {}
 
 
 def _configure(wheel: Wheel, template: str, wanted: _Wanted, ports: Mapping[str, int]) -> None:
@@ -231,6 +243,7 @@ def _configure(wheel: Wheel, template: str, wanted: _Wanted, ports: Mapping[str,
     (folder / "milvus.yaml.new").write_text(text)
     (folder / "milvus.yaml.new").replace(folder / "milvus.yaml")
     (folder / "etcd.yaml").write_text(render_etcd(ports))
+    (folder / _PORTS_FILE).write_text(json.dumps(ports, indent=2))
     shutil.copyfile(wheel.data / "glog.conf", folder / "glog.conf")
 
 
@@ -247,6 +260,7 @@ def _run(
             ended = child.poll()
             if ended is not None:
                 raise _failure(data, f"ended with code {ended}", before)
+            sessions.sweep(ports[ETCD])
             problem = process.why_not_ready(child.pid, port, metrics)
             if not problem:
                 started = process.started_at(child.pid)

@@ -48,7 +48,7 @@ class CollectionScore:
     deleted_present: int  # keys deleted before the boundary that came back
     differences: tuple[str, ...] = ()  # schema, index, alias, load differences, in words
     recall: Recall | None = None
-    recall_reason: str = ""  # why there is none
+    recall_reason: str = ""  # why there is none; else which queries were asked
 
 
 @dataclass(frozen=True, slots=True)

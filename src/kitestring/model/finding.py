@@ -88,6 +88,8 @@ class CheckRun:
     subject: str
     verdict: Verdict
     findings: tuple[Finding, ...]
+    title: str = ""
+    reason: str = ""  # why it is inconclusive without a finding of its own
 
 
 def verdict_of(findings: Iterable[Finding], fail_on: Severity = Severity.FAIL) -> Verdict:

@@ -1,0 +1,5 @@
+"""Reads a live system into a Snapshot, once."""
+
+from kitestring.observe.snapshot import observe
+
+__all__ = ["observe"]

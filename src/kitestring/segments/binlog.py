@@ -101,7 +101,7 @@ def parse_binlog(data: bytes, *, event: int, name: str) -> Binlog:
 def _descriptor(body: memoryview, name: str) -> Descriptor:
     fixed = _DESCRIPTOR.size + _POST_HEADERS
     try:
-        values = _DESCRIPTOR.unpack_from(body)
+        collection, partition, segment, field, start, end, kind = _DESCRIPTOR.unpack_from(body)
         (length,) = struct.unpack_from("<i", body, fixed)
         text = bytes(body[fixed + 4 :])
         if length != len(text):
@@ -111,7 +111,7 @@ def _descriptor(body: memoryview, name: str) -> Descriptor:
             raise ValueError("it is no JSON object")
     except (struct.error, ValueError) as error:
         raise _unreadable(name, f"its descriptor can't be read: {error}") from None
-    return Descriptor(*values, extras=extras)
+    return Descriptor(collection, partition, segment, field, start, end, kind, extras)
 
 
 def read_column(

@@ -19,7 +19,7 @@ from kitestring.errors import SpecInvalid, SpecNotFound
 from kitestring.spec.loaded import KeyPath
 from kitestring.spec.problems import Problem, refuse
 
-_MAX_NODES = 2_000_000  # aliases within aliases can stand for more than memory holds
+_MAX_NODES = 500_000  # aliases within aliases can stand for more than memory holds
 _TAG = "tag:yaml.org,2002:"
 
 
@@ -259,9 +259,9 @@ def _no_yaml(file: Path, error: Any) -> SpecInvalid:
 
 _YAML_FAULTS = {
     "found character that cannot start any token": (
-        "a character that can't start a value (a tab in the indentation, or text beginning with "
-        "@, ` or % that wants quotes)"
+        "a character that can't start a value: put text that begins with @, ` or % in quotes"
     ),
+    "found a tab character that violates indentation": "a tab in the indentation: use spaces",
     "mapping values are not allowed in this context": (
         "a second `:` in this line, or wrong indentation; put text that holds `: ` in quotes"
     ),

@@ -16,10 +16,11 @@ from kitestring.spec.shape import Shape, allowed, kind, shape_of
 ACROSS = "crosscheck"
 """The type of the errors about keys that do not go together; `crosscheck` places them better."""
 
-SECRET_TEXT = (
-    "secrets never stand in a spec; name where the secret is found: `env: NAME_OF_A_VARIABLE` "
-    "or `file: PATH`"
+_NO_SECRETS = (
+    "secrets never stand in a spec; name where the secret is found, as `{env: VARIABLE}` or "
+    "`{file: PATH}`"
 )
+_NO_URL = "name where the URL is found, as `{env: VARIABLE}` or `{file: PATH}`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +33,15 @@ class Place:
     secret: bool
 
 
-def explain(error: ValidationError, data: Any) -> tuple[list[Problem], list[Problem]]:
+def explain(error: ValidationError) -> tuple[list[Problem], list[Problem]]:
     """The problems of a validation: those of single keys, and those of keys among each other.
 
-    `data` is what was validated. Positions are not filled in.
+    Positions are not filled in.
     """
     single: dict[KeyPath, Problem] = {}
     across: list[Problem] = []
     for item in error.errors(include_url=False):
-        place = locate(item["loc"], data)
+        place = locate(item["loc"])
         if item["type"] == ACROSS:
             across.append(Problem(place.path, item["msg"]))
         else:
@@ -48,7 +49,7 @@ def explain(error: ValidationError, data: Any) -> tuple[list[Problem], list[Prob
     return list(single.values()), across
 
 
-def locate(loc: tuple[str | int, ...], data: Any) -> Place:
+def locate(loc: tuple[str | int, ...]) -> Place:
     """The place of a pydantic location, without names of union members and validators."""
     path: KeyPath = ()
     shape: Shape | None = shape_of(Spec)
@@ -63,16 +64,11 @@ def locate(loc: tuple[str | int, ...], data: Any) -> Place:
         if shape.model and isinstance(part, str):
             secret = secret or shape.is_secret
             parent, shape = shape, shape.keys().get(part)
-        elif shape.is_list and isinstance(part, int):
-            parent, shape = shape, shape.item
-        elif shape.is_mapping and part != "[key]":
+        elif (shape.is_list and isinstance(part, int)) or (shape.is_mapping and part != "[key]"):
             parent, shape = shape, shape.item
         else:
             continue
         path = (*path, part)
-        data = _below(data, part)
-        if shape is not None and shape.discriminator and isinstance(data, Mapping):
-            continue  # the tag that pydantic puts next selects the member
     secret = secret or bool(shape and shape.is_secret)
     return Place(path, shape, parent, secret)
 
@@ -93,7 +89,7 @@ def _unknown(item: Mapping[str, Any], place: Place) -> Problem:
     keys = [str(k) for k in place.parent.keys()]  # noqa: SIM118 - a method of Shape
     word = place.path[-1]
     if place.secret:
-        return Problem(place.path, SECRET_TEXT)
+        return Problem(place.path, _NO_SECRETS)
     close = nearest(word, keys) or _SYNONYMS.get(str(word).casefold(), "")
     return Problem(
         place.path,
@@ -151,7 +147,7 @@ def _wrong_type(item: Mapping[str, Any], place: Place) -> Problem:
     if shape is None:
         return _other(item, place)
     if shape.is_secret:
-        return Problem(place.path, SECRET_TEXT)
+        return Problem(place.path, _NO_URL if place.path[-1] == "base_url" else _NO_SECRETS)
     what = kind(shape)
     takes = allowed(shape)
     if what == "mapping":
@@ -173,12 +169,10 @@ def _wrong_type(item: Mapping[str, Any], place: Place) -> Problem:
 
 
 def _limit(item: Mapping[str, Any], place: Place) -> Problem:
-    return Problem(
-        place.path,
-        "out of range" if not (place.shape and place.shape.is_duration) else "not a duration",
-        item["input"],
-        allowed(place.shape) if place.shape else "",
-    )
+    if place.shape and place.shape.is_duration:
+        return Problem(place.path, "must be longer than 0s", item["input"])
+    takes = allowed(place.shape) if place.shape else ""
+    return Problem(place.path, "out of range", item["input"], takes)
 
 
 def _pattern(item: Mapping[str, Any], place: Place) -> Problem:
@@ -200,7 +194,11 @@ def _other(item: Mapping[str, Any], place: Place) -> Problem:
     return Problem(place.path, item["msg"][:1].lower() + item["msg"][1:], item["input"])
 
 
-_ARTICLES = {"whole number": "a whole number", "number": "a number"}
+_ARTICLES = {
+    "whole number": "a whole number",
+    "number": "a number",
+    "number, text, or true or false": "a number, text, or true or false",
+}
 _EXPLAIN: dict[str, Callable[[Mapping[str, Any], Place], Problem]] = {
     "extra_forbidden": _unknown,
     "missing": _missing,

@@ -12,6 +12,7 @@ from kitestring.spec.types import (
     CLUSTER_NAME,
     MODEL_NAME,
     MODEL_VERSION,
+    PREFIX,
     URI,
     Duration,
     Model,
@@ -29,15 +30,19 @@ def _across(message: str) -> PydanticCustomError:
 class Cluster(Model):
     """What the cluster is called, in findings, backups and metrics."""
 
-    name: Annotated[str, Field(pattern=CLUSTER_NAME)]
-    environment: Literal["dev", "test", "staging", "prod"] = "dev"
+    name: str = Field(pattern=CLUSTER_NAME, description="such as `prod-eu`")
+    environment: Literal["dev", "test", "staging", "prod"] = Field(
+        "dev", description="what the cluster is for"
+    )
 
 
 class Tls(Model):
     """TLS towards the server."""
 
     ca_file: str | None = Field(None, description="certificate authority, PEM")
-    server_name: str | None = None
+    server_name: str | None = Field(
+        None, description="name in the server's certificate, where it is not the URI's host"
+    )
 
 
 class Connection(Model):
@@ -47,9 +52,9 @@ class Connection(Model):
     embedded: str | None = Field(
         None, description="data directory of a server that `kitestring local up` starts"
     )
-    database: Name = "default"
+    database: Name = Field("default", description="the database that the collections are in")
     token: SecretRef | None = Field(None, description="`user:password` or an API key")
-    tls: Tls | None = None
+    tls: Tls | None = Field(None, description="for an `https` URI with a CA of its own")
     timeout: Duration = Field(10.0, description="deadline of one request")
 
     @model_validator(mode="after")
@@ -63,19 +68,19 @@ class LocalStore(Model):
     """A directory."""
 
     type: Literal["local"]
-    path: str
+    path: str = Field(min_length=1, description="the directory")
 
 
 class S3Store(Model):
     """A bucket on S3 or a server that speaks its protocol."""
 
     type: Literal["s3"]
-    bucket: Annotated[str, Field(min_length=3, max_length=63)]
-    prefix: str = Field("", description="key prefix, without leading or trailing slash")
-    endpoint_url: str | None = Field(None, description="omit for AWS")
-    region: str | None = None
+    bucket: str = Field(min_length=3, max_length=63, description="the bucket's name")
+    prefix: str = Field("", pattern=PREFIX, description="what every key begins with")
+    endpoint_url: str | None = Field(None, pattern=URI, description="omit for AWS")
+    region: str | None = Field(None, description="such as `eu-central-1`")
     access_key: SecretRef | None = Field(None, description="omit for the default AWS chain")
-    secret_key: SecretRef | None = None
+    secret_key: SecretRef | None = Field(None, description="goes with `access_key`")
 
     @model_validator(mode="after")
     def _both_keys(self) -> S3Store:
@@ -97,10 +102,10 @@ SegmentStore = Annotated[LocalStore | S3Store | EmbeddedStorage, Field(discrimin
 class HashingOptions(Model):
     """Parameters of scikit-learn's HashingVectorizer. Another set is another model."""
 
-    analyzer: Literal["word", "char", "char_wb"] = "word"
-    ngram_min: Annotated[int, Field(ge=1, le=10)] = 1
-    ngram_max: Annotated[int, Field(ge=1, le=10)] = 1
-    stop_words: Literal["english"] | None = "english"
+    analyzer: Literal["word", "char", "char_wb"] = Field("word", description="what is counted")
+    ngram_min: int = Field(1, ge=1, le=10, description="shortest n-gram")
+    ngram_max: int = Field(1, ge=1, le=10, description="longest n-gram")
+    stop_words: Literal["english"] | None = Field("english", description="words passed over")
 
     @model_validator(mode="after")
     def _range(self) -> HashingOptions:
@@ -114,23 +119,25 @@ class HttpOptions(Model):
 
     model: str = Field(description="the model's name at the endpoint")
     base_url: SecretRef = Field(description="where the base URL is found")
-    api_key: SecretRef | None = None
-    batch_size: Annotated[int, Field(ge=1, le=2048)] = 128
-    requests_per_second: Annotated[float, Field(gt=0)] = 10.0
-    timeout: Duration = 30.0
+    api_key: SecretRef | None = Field(None, description="omit where the endpoint needs none")
+    batch_size: int = Field(128, ge=1, le=2048, description="texts in one request")
+    requests_per_second: float = Field(10.0, gt=0, description="never more requests than these")
+    timeout: Duration = Field(30.0, description="deadline of one request")
 
 
 class LocalModelOptions(Model):
     """A model that sentence-transformers loads."""
 
     path: str = Field(description="directory or hub name of the model")
-    batch_size: Annotated[int, Field(ge=1, le=4096)] = 64
+    batch_size: int = Field(64, ge=1, le=4096, description="texts embedded at once")
 
 
 class _ModelBase(Model):
-    name: Annotated[str, Field(pattern=MODEL_NAME)]
-    version: Annotated[str, Field(pattern=MODEL_VERSION)]
-    dimension: Annotated[int, Field(ge=2, le=32768)]
+    name: str = Field(pattern=MODEL_NAME, description="the first half of the label")
+    version: str = Field(
+        pattern=MODEL_VERSION, description='the second half of the label; in quotes: `"1"`'
+    )
+    dimension: int = Field(ge=2, le=32768, description="numbers in a vector")
     normalize: bool = Field(True, description="scale vectors to length 1")
 
     @property
@@ -143,17 +150,21 @@ class HashingModel(_ModelBase):
     """Deterministic and dependency-light: hashed word or character n-grams."""
 
     provider: Literal["hashing"]
-    options: HashingOptions = HashingOptions()
+    options: HashingOptions = Field(HashingOptions(), description="what is hashed")
 
 
 class HttpModel(_ModelBase):
+    """A model behind an endpoint that speaks the OpenAI embeddings protocol."""
+
     provider: Literal["openai"]
-    options: HttpOptions
+    options: HttpOptions = Field(description="where it is and how it is asked")
 
 
 class SentenceTransformersModel(_ModelBase):
+    """A model that sentence-transformers loads (the `sentence-transformers` extra)."""
+
     provider: Literal["sentence-transformers"]
-    options: LocalModelOptions
+    options: LocalModelOptions = Field(description="where it is")
 
 
 EmbeddingModel = Annotated[
@@ -173,20 +184,49 @@ ROLES = (
     "last_embedded_at",
 )
 
+_VECTORS = (
+    "FLOAT_VECTOR",
+    "FLOAT16_VECTOR",
+    "BFLOAT16_VECTOR",
+    "BINARY_VECTOR",
+    "SPARSE_FLOAT_VECTOR",
+)
+ROLE_TYPES = {
+    "id": ("VARCHAR", "INT64"),
+    "vector": _VECTORS,
+    "tenant_id": ("VARCHAR", "INT64", "INT32", "INT16", "INT8"),
+    "doc_id": ("VARCHAR", "INT64", "INT32"),
+    "chunk_index": ("INT64", "INT32", "INT16", "INT8"),
+    "text": ("VARCHAR",),
+    "content_hash": ("VARCHAR", "INT64"),
+    "embedding_model": ("VARCHAR",),
+    "chunker": ("VARCHAR",),
+    "last_embedded_at": ("INT64",),
+}
+"""The types of the fields that can play a role; the first is the row contract's own."""
+
 
 class FieldMap(Model):
     """Which field of the collection plays each role of the row contract; `none` where none does."""
 
-    id: Name = "id"
-    vector: Name = "embedding"
-    tenant_id: Name | None = "tenant_id"
-    doc_id: Name | None = "doc_id"
-    chunk_index: Name | None = "chunk_index"
-    text: Name | None = "text"
-    content_hash: Name | None = "content_hash"
-    embedding_model: Name | None = "embedding_model"
-    chunker: Name | None = "chunker"
-    last_embedded_at: Name | None = "last_embedded_at"
+    id: Name = Field("id", description="the primary key")
+    vector: Name = Field("embedding", description="the embedding")
+    tenant_id: Name | None = Field("tenant_id", description="whose row it is")
+    doc_id: Name | None = Field("doc_id", description="the document that the passage is from")
+    chunk_index: Name | None = Field(
+        "chunk_index", description="the passage's number in its document, from 0"
+    )
+    text: Name | None = Field("text", description="the passage that was embedded")
+    content_hash: Name | None = Field("content_hash", description="SHA-256 of the passage, hex")
+    embedding_model: Name | None = Field(
+        "embedding_model", description="the model's label, `name@version`"
+    )
+    chunker: Name | None = Field(
+        "chunker", description="the chunker's label, `strategy/size/overlap/version`"
+    )
+    last_embedded_at: Name | None = Field(
+        "last_embedded_at", description="when it was embedded, ms since the epoch"
+    )
 
     @field_validator("*", mode="before")
     @classmethod
@@ -197,7 +237,7 @@ class FieldMap(Model):
 class Column(Model):
     """A field of the collection's schema, where it is not the row contract's."""
 
-    name: Name
+    name: Name = Field(description="the field's name")
     type: Literal[
         "BOOL",
         "INT8",
@@ -215,41 +255,58 @@ class Column(Model):
         "BFLOAT16_VECTOR",
         "SPARSE_FLOAT_VECTOR",
     ]
-    primary: bool = False
-    auto_id: bool = False
-    partition_key: bool = False
-    nullable: bool = False
-    max_length: Annotated[int, Field(ge=1, le=65535)] | None = None
-    dim: Annotated[int, Field(ge=1, le=32768)] | None = None
-    max_capacity: Annotated[int, Field(ge=1, le=4096)] | None = None
-    element_type: str | None = None
+    primary: bool = Field(False, description="the primary key")
+    auto_id: bool = Field(False, description="the server makes the keys")
+    partition_key: bool = Field(False, description="rows are spread over partitions by it")
+    nullable: bool = Field(False, description="a row may have no value (from Milvus 2.5)")
+    max_length: int | None = Field(
+        None, ge=1, le=65535, description="of a VARCHAR, or of the items of an ARRAY; bytes"
+    )
+    dim: int | None = Field(None, ge=1, le=32768, description="of a vector")
+    max_capacity: int | None = Field(None, ge=1, le=4096, description="of an ARRAY; items")
+    element_type: (
+        Literal["BOOL", "INT8", "INT16", "INT32", "INT64", "FLOAT", "DOUBLE", "VARCHAR"] | None
+    ) = Field(None, description="of an ARRAY")
 
 
 class IndexSpec(Model):
     """An index on one field. What is not named in `params` may be anything."""
 
-    field: Name
+    field: Name = Field(description="the field that is indexed")
     name: Name | None = Field(None, description="omit for the name of the field")
     type: Literal[
         "FLAT",
         "IVF_FLAT",
         "IVF_SQ8",
         "IVF_PQ",
+        "IVF_RABITQ",
         "HNSW",
+        "HNSW_SQ",
+        "HNSW_PQ",
+        "HNSW_PRQ",
         "SCANN",
         "DISKANN",
+        "GPU_BRUTE_FORCE",
+        "GPU_CAGRA",
+        "GPU_IVF_FLAT",
+        "GPU_IVF_PQ",
         "AUTOINDEX",
         "BIN_FLAT",
         "BIN_IVF_FLAT",
         "SPARSE_INVERTED_INDEX",
         "SPARSE_WAND",
         "INVERTED",
+        "NGRAM",
         "BITMAP",
         "STL_SORT",
         "Trie",
     ]
-    metric: Literal["COSINE", "L2", "IP", "HAMMING", "JACCARD", "BM25"] | None = None
-    params: dict[str, int | float | str | bool] = {}
+    metric: Literal["COSINE", "L2", "IP", "HAMMING", "JACCARD", "BM25"] | None = Field(
+        None, description="of an index on a vector"
+    )
+    params: dict[str, int | float | str | bool] = Field(
+        {}, description="such as `{M: 16, efConstruction: 200}`"
+    )
 
     @property
     def index_name(self) -> str:
@@ -260,24 +317,28 @@ class Search(Model):
     """How clients search: used by `kitestring search`, drills and recall checks."""
 
     params: dict[str, int | float | str | bool] = Field({}, description="such as ef or nprobe")
-    top_k: Annotated[int, Field(ge=1, le=16384)] = 10
+    top_k: int = Field(10, ge=1, le=16384, description="passages asked for")
     confidence: float | None = Field(
         None, description="a passage scoring below it (above it for L2) is not to be trusted"
     )
 
 
 class Load(Model):
-    loaded: bool = True
-    replicas: Annotated[int, Field(ge=1, le=64)] = 1
+    """Whether the collection is in the query nodes' memory, and how often."""
+
+    loaded: bool = Field(True, description="ready to be searched")
+    replicas: int = Field(1, ge=1, le=64, description="copies in memory")
 
 
 class Chunking(Model):
     """How documents become passages. Sizes are in characters."""
 
-    strategy: Literal["fixed", "sentence", "markdown"]
-    size: Annotated[int, Field(ge=32, le=32768)]
-    overlap: Annotated[int, Field(ge=0)] = 0
-    version: Annotated[int, Field(ge=1)] = 1
+    strategy: Literal["fixed", "sentence", "markdown"] = Field(
+        description="where passages may be cut"
+    )
+    size: int = Field(ge=32, le=32768, description="the longest passage, in characters")
+    overlap: int = Field(0, ge=0, description="characters that a passage repeats of the one before")
+    version: int = Field(1, ge=1, description="raise it to have everything chunked again")
 
     @model_validator(mode="after")
     def _smaller(self) -> Chunking:
@@ -294,24 +355,36 @@ class Chunking(Model):
 class CollectionSpec(Model):
     """One collection: its schema, indexes, load state, aliases, and what its rows must say."""
 
-    name: Name
-    description: str = ""
-    model: str | None = Field(None, description="`name@version` of one of `models`")
-    chunking: Chunking | None = None
-    fields: FieldMap = FieldMap()
+    name: Name = Field(description="the collection's name on the server")
+    description: str = Field("", description="what it is for")
+    model: str | None = Field(
+        None,
+        description="`name@version` of one of `models`; may be left out where `columns` give the "
+        "schema and the model is not known",
+    )
+    chunking: Chunking | None = Field(None, description="how documents become passages")
+    fields: FieldMap = Field(
+        FieldMap(), description="which field plays each role of the row contract"
+    )
     columns: list[Column] | None = Field(
         None, description="the whole schema; omit for that of the row contract"
     )
-    dynamic: bool = True
-    tenancy: Literal["none", "partition-key"] = "none"
-    text_max_length: Annotated[int, Field(ge=64, le=65535)] = 32768
-    shards: Annotated[int, Field(ge=1, le=16)] = 1
+    dynamic: bool = Field(True, description="rows may have fields that the schema does not name")
+    tenancy: Literal["none", "partition-key"] = Field(
+        "none", description="`partition-key` spreads the rows over partitions by tenant"
+    )
+    text_max_length: int = Field(
+        32768, ge=64, le=65535, description="longest passage that the text field holds; bytes"
+    )
+    shards: int = Field(1, ge=1, le=16, description="channels that writes are spread over")
     partitions: list[Name] = Field([], description="beside `_default`")
-    properties: dict[str, str] = {}
-    indexes: list[IndexSpec] = []
-    search: Search = Search()
-    load: Load = Load()
-    aliases: list[Name] = []
+    properties: dict[str, str] = Field(
+        {}, description='such as `{collection.ttl.seconds: "86400"}`'
+    )
+    indexes: list[IndexSpec] = Field([], description="at most one for each field")
+    search: Search = Field(Search(), description="how clients search")
+    load: Load = Field(Load(), description="whether and how often it is loaded")
+    aliases: list[Name] = Field([], description="other names that lead to it")
     golden: str | None = Field(None, description="file of golden queries")
 
     @model_validator(mode="after")
@@ -335,20 +408,26 @@ class CollectionSpec(Model):
 
 
 class Retention(Model):
-    keep_last: Annotated[int, Field(ge=1)] = 7
+    """Which backups are kept."""
+
+    keep_last: int = Field(7, ge=1, description="the newest backups that are never removed")
 
 
 class Backup(Model):
     """Where backups go, and by which method they are made."""
 
-    store: Store
-    method: Literal["physical"] = "physical"
-    retention: Retention = Retention()
+    store: Store = Field(description="where backups are written")
+    method: Literal["physical"] = Field(
+        "physical", description="`physical` copies the segment files"
+    )
+    retention: Retention = Field(Retention(), description="which backups are kept")
 
 
 class RecallObjective(Model):
-    k: Annotated[int, Field(ge=1, le=1000)] = 10
-    minimum: Annotated[float, Field(gt=0, le=1)] = 0.95
+    """Recall of the index against exact search, on the golden queries."""
+
+    k: int = Field(10, ge=1, le=1000, description="answers compared for each query")
+    minimum: float = Field(0.95, gt=0, le=1, description="share of them that must be the same")
 
 
 class Objectives(Model):
@@ -356,44 +435,54 @@ class Objectives(Model):
 
     rpo: Duration = Field(description="the newest verified backup is never older")
     rto: Duration = Field(description="a restore answers its first query within it")
-    recall: RecallObjective = RecallObjective()
+    recall: RecallObjective = Field(
+        RecallObjective(), description="what a restored index must answer"
+    )
     drill_every: Duration = Field(604800.0, description="the newest passed drill is never older")
 
 
 class CompactionPolicy(Model):
     """When a collection is compacted."""
 
-    at: TimeOfDay = "02:00"
-    max_segments: Annotated[int, Field(ge=1)] = 8
-    max_deleted_ratio: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    at: TimeOfDay = Field("02:00", description="when the schedule looks; hours and minutes")
+    max_segments: int = Field(8, ge=1, description="more segments than these are compacted")
+    max_deleted_ratio: float = Field(
+        0.2, gt=0, lt=1, description="a larger share of deleted rows is compacted"
+    )
 
 
 class BackupSchedule(Model):
-    at: TimeOfDay = "01:30"
+    """When backups are made."""
+
+    at: TimeOfDay = Field("01:30", description="hours and minutes")
 
 
 class Day2(Model):
     """What Ansible keeps true on the host that runs the schedules."""
 
-    compaction: CompactionPolicy = CompactionPolicy()
-    backup: BackupSchedule = BackupSchedule()
+    compaction: CompactionPolicy = Field(
+        CompactionPolicy(), description="when collections are compacted"
+    )
+    backup: BackupSchedule = Field(BackupSchedule(), description="when backups are made")
 
 
 class Spec(Model):
     """One cluster."""
 
-    version: Literal[1]
-    cluster: Cluster
-    connection: Connection
+    version: Literal[1] = Field(description="of the spec's format")
+    cluster: Cluster = Field(description="what the cluster is called")
+    connection: Connection = Field(description="how to reach Milvus")
     state: str = Field(description="directory of ledgers, locks and the drill history")
     storage: SegmentStore | None = Field(
         None, description="where Milvus keeps its segments; omit where it can't be reached"
     )
-    models: list[EmbeddingModel] = []
-    collections: list[CollectionSpec] = []
-    backup: Backup | None = None
-    objectives: Objectives | None = None
-    day2: Day2 = Day2()
+    models: list[EmbeddingModel] = Field([], description="embedding models")
+    collections: list[CollectionSpec] = Field([], description="what the server must hold")
+    backup: Backup | None = Field(None, description="where backups go; omit for none")
+    objectives: Objectives | None = Field(
+        None, description="what a drill and the backup checks hold the cluster to"
+    )
+    day2: Day2 = Field(Day2(), description="what the schedules do")
 
     @model_validator(mode="after")
     def _consistent(self) -> Spec:

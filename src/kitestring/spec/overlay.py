@@ -7,13 +7,15 @@ mapping is written as YAML on one line.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 from kitestring.spec.document import Document, parse_scalar
 from kitestring.spec.loaded import KeyPath
-from kitestring.spec.models import Spec
+from kitestring.spec.models import Connection, Spec
 from kitestring.spec.problems import Problem, nearest
 from kitestring.spec.shape import Shape, shape_of
+from kitestring.spec.types import SecretRef
 
 PREFIX = "KITESTRING__"
 
@@ -21,7 +23,7 @@ PREFIX = "KITESTRING__"
 _ALTERNATIVES = (("uri", "embedded"), ("env", "file"))
 
 
-class _NoKey(Exception):
+class _NoKeyError(Exception):
     """The words of a variable lead to no key; `suggestion` is a variable that would."""
 
     def __init__(self, message: str, suggestion: str = "") -> None:
@@ -38,24 +40,26 @@ def lay_over(document: Document, environ: Mapping[str, str]) -> dict[KeyPath, st
     names = [name for name in environ if name.startswith(PREFIX)]
     for name in sorted(names, key=lambda n: (n.count("__"), n)):
         try:
-            path, shape = _find(name, document.data)
+            path, shape, parent = _find(name, document.data)
             _put(document, path, _value(shape, environ[name]))
-        except _NoKey as fault:
+        except _NoKeyError as fault:
             document.problems.append(
                 Problem((), str(fault), suggestion=fault.suggestion, variable=name)
             )
             continue
         variables[path] = name
-        _drop_alternatives(document, path, variables)
+        if parent.model in (Connection, SecretRef):
+            _drop_alternatives(document, path, variables)
     return variables
 
 
-def _find(name: str, data: Any) -> tuple[KeyPath, Shape]:
+def _find(name: str, data: Any) -> tuple[KeyPath, Shape, Shape]:
+    """The path of a variable, what may stand there, and what may stand above it."""
     words = name.removeprefix(PREFIX).split("__")
     path: KeyPath = ()
-    shape = shape_of(Spec)
+    shape = parent = shape_of(Spec)
     for number, word in enumerate(words):
-        shape = shape.chosen(data)
+        parent = shape = shape.chosen(data)
         keys = shape.keys()
         part: str | int
         if keys:
@@ -63,14 +67,14 @@ def _find(name: str, data: Any) -> tuple[KeyPath, Shape]:
             if part not in keys:
                 close = nearest(word, keys)
                 better = [*words[:number], close.upper(), *words[number + 1 :]]
-                raise _NoKey(
+                raise _NoKeyError(
                     "it fits no key of the spec", PREFIX + "__".join(better) if close else ""
                 )
             shape = keys[part]
         elif shape.is_list:
             length = len(data) if isinstance(data, list) else 0
             if not word.isdecimal() or int(word) > length:
-                raise _NoKey(
+                raise _NoKeyError(
                     f"`{word}` is no number of an item: the list has {length}, counted from 0"
                 )
             part, shape = int(word), shape.item
@@ -80,10 +84,10 @@ def _find(name: str, data: Any) -> tuple[KeyPath, Shape]:
             shape = shape.item
         else:
             stop = PREFIX + "__".join(words[:number])
-            raise _NoKey("it goes below a key that holds a single value", stop)
+            raise _NoKeyError("it goes below a key that holds a single value", stop)
         path = (*path, part)
         data = _below(data, part)
-    return path, shape
+    return path, shape, parent
 
 
 def _below(data: Any, part: str | int) -> Any:
@@ -105,10 +109,12 @@ def _value(shape: Shape, text: str) -> Any:
 def _put(document: Document, path: KeyPath, value: Any) -> None:
     """Sets a value, making the mappings and lists above it where they are missing."""
     parent: Any = document.data
-    for part, following in zip(path, path[1:], strict=False):
+    for part, following in pairwise(path):
         empty: Any = [] if isinstance(following, int) else {}
         below = _below(parent, part)
-        if not isinstance(below, type(empty)):
+        if below is not None and not isinstance(below, type(empty)):
+            raise _NoKeyError("it goes below a key for which the file has a single value")
+        if below is None:
             below = empty
             _set(parent, part, below)
         parent = below
@@ -122,9 +128,7 @@ def _set(parent: Any, part: str | int, value: Any) -> None:
         parent[part] = value
 
 
-def _drop_alternatives(
-    document: Document, path: KeyPath, variables: Mapping[KeyPath, str]
-) -> None:
+def _drop_alternatives(document: Document, path: KeyPath, variables: Mapping[KeyPath, str]) -> None:
     for pair in _ALTERNATIVES:
         if path[-1] not in pair:
             continue

@@ -112,9 +112,8 @@ def shape_of(annotation: Any) -> Shape:
                     metadata += tuple(item.metadata)
                 else:
                     metadata += (item,)
-        elif (
-            get_origin(annotation) in (Union, types.UnionType)
-            and types.NoneType in get_args(annotation)
+        elif get_origin(annotation) in (Union, types.UnionType) and types.NoneType in get_args(
+            annotation
         ):
             optional = True
             rest = [a for a in get_args(annotation) if a is not types.NoneType]
@@ -165,8 +164,13 @@ def allowed(shape: Shape) -> str:
         return f"more than {low}" if "gt" in limits else f"{low} or more"
     if high is not None:
         return f"less than {high}" if "lt" in limits else f"{high} or less"
-    if "min_length" in limits or "max_length" in limits:
-        return f"{limits.get('min_length', 0)} to {limits.get('max_length', 'any')} characters"
+    shortest, longest = limits.get("min_length"), limits.get("max_length")
+    if shortest is not None and longest is not None:
+        return f"{shortest} to {longest} characters"
+    if shortest is not None:
+        return f"at least {shortest} character" + ("" if shortest == 1 else "s")
+    if longest is not None:
+        return f"at most {longest} characters"
     return ""
 
 
@@ -182,5 +186,7 @@ def kind(shape: Shape) -> str:
         return "duration"
     if shape.choices:
         return "one of"
+    if len(shape.members) > 1:
+        return "number, text, or true or false"  # the only union of values: a parameter's
     names = {str: "text", int: "whole number", float: "number", bool: "true or false"}
-    return " or ".join(dict.fromkeys(names.get(m.type, "value") for m in shape.members))
+    return names.get(shape.type, "value")

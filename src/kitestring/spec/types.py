@@ -73,37 +73,38 @@ Duration = Annotated[
     Field(gt=0, description="a number and a unit: 90s, 15m, 24h, 7d"),
 ]
 _TIME = r"^([01]\d|2[0-3]):[0-5]\d$"
-_NAME = r"^[A-Za-z_][A-Za-z0-9_]{0,254}$"
+NAME = r"^[A-Za-z_][A-Za-z0-9_]{0,254}$"
 _VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
 CLUSTER_NAME = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 MODEL_NAME = r"^[A-Za-z0-9._/-]+$"
 MODEL_VERSION = r"^[A-Za-z0-9._-]+$"
 URI = r"^https?://[^/\s]"
+PREFIX = r"^([^/](.*[^/])?)?$"
 
 PATTERN_TEXTS = {
     _TIME: "hours and minutes of a day, such as 01:30",
-    _NAME: "letters, digits and `_`, not first a digit, at most 255 characters",
+    NAME: "letters, digits and `_`, not first a digit, at most 255 characters",
     _VARIABLE: "the name of an environment variable",
     CLUSTER_NAME: "lower-case letters, digits and `-` within, at most 63 characters",
     MODEL_NAME: "letters, digits and `.`, `_`, `/`, `-`",
     MODEL_VERSION: "letters, digits and `.`, `_`, `-`",
+    PREFIX: "without a slash at either end",
     URI: "http://HOST:PORT or https://HOST:PORT",
 }
 """What each pattern of the models allows, in words."""
 
 TimeOfDay = Annotated[
-    str, Field(pattern=_TIME, description="hours and minutes, 24 h: `01:30`"),
+    str,
+    Field(pattern=_TIME, description="hours and minutes, 24 h: `01:30`"),
 ]
-Name = Annotated[str, Field(pattern=_NAME)]
+Name = Annotated[str, Field(pattern=NAME)]
 """A name that Milvus accepts for a collection, field, alias or partition."""
 
 
 class SecretRef(Model):
     """Where a secret is found. Secrets themselves never stand in a spec."""
 
-    env: str | None = Field(
-        None, pattern=_VARIABLE, description="name of an environment variable"
-    )
+    env: str | None = Field(None, pattern=_VARIABLE, description="name of an environment variable")
     file: str | None = Field(
         None, min_length=1, description="path of a file whose content is the secret"
     )

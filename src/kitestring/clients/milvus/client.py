@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import base64
 import logging
-import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import grpc
@@ -19,6 +19,7 @@ from pymilvus.grpc_gen import common_pb2, milvus_pb2, milvus_pb2_grpc
 
 from kitestring.clients.milvus.failures import translated
 from kitestring.clients.milvus.protocol import Hit, ImportState
+from kitestring.clients.milvus.waiting import wait_until as wait_until
 from kitestring.clients.milvus.wire import literal, record_batch
 from kitestring.errors import CollectionNotFound, MilvusError
 from kitestring.model.collection import (
@@ -200,8 +201,8 @@ class MilvusServer:
             key=lambda s: s.id,
         )
 
-    def count(self, name: str) -> int:
-        answer = self._query(name, "", ["count(*)"], None)
+    def count(self, name: str, *, filter: str = "", strong: bool = True) -> int:
+        answer = self._query(name, filter, ["count(*)"], None, strong=strong)
         return int(answer.fields_data[0].scalars.long_data.data[0])
 
     # --- definitions
@@ -306,6 +307,38 @@ class MilvusServer:
         with translated(self.uri):
             self._client.flush(name)
 
+    def flush_through(self, names: Sequence[str]) -> int:
+        answer = self._call(
+            "Flush",
+            milvus_pb2.FlushRequest(db_name=self.database, collection_names=list(names)),
+            timeout=self._timeout * 6,
+        )
+        physical = []
+        for name in names:
+            flushed = int(answer.coll_flush_ts.get(name, 0))
+            if not flushed:
+                raise MilvusError(
+                    f"the server does not say up to when it has flushed `{name}`",
+                    hint="servers from 2.3 on do",
+                    subject=name,
+                )
+            request = milvus_pb2.GetFlushStateRequest(
+                db_name=self.database,
+                collection_name=name,
+                segmentIDs=list(answer.coll_segIDs[name].data),
+                flush_ts=flushed,
+            )
+            wait_until(
+                partial(self._flushed, request),
+                timeout=max(self._timeout * 30, 300.0),
+                what=f"the flush of `{name}`",
+            )
+            physical.append(flushed >> 18)
+        return min(physical)
+
+    def _flushed(self, request: Any) -> bool:
+        return bool(self._call("GetFlushState", request).flushed)
+
     def scan(
         self, name: str, columns: Sequence[str], *, filter: str = "", batch_rows: int = 8192
     ) -> Iterator[pa.RecordBatch]:
@@ -327,9 +360,8 @@ class MilvusServer:
             if batch is None or batch.num_rows == 0:
                 return
             last = batch.column(key)[batch.num_rows - 1].as_py()
+            # a batch that is not full is not the last one: duplicate keys are removed from it
             yield batch if asked == wanted else batch.select(wanted)
-            if batch.num_rows < batch_rows:
-                return
 
     def get(
         self, name: str, keys: Sequence[str | int], columns: Sequence[str]
@@ -386,7 +418,14 @@ class MilvusServer:
             state = self._client.get_compaction_state(compaction, timeout=self._timeout)
         return str(state) == _COMPACTION_DONE
 
-    def start_import(self, name: str, partition: str, paths: Sequence[str]) -> int:
+    def start_import(
+        self, name: str, partition: str, paths: Sequence[str], *, until: int | None = None
+    ) -> int:
+        options = {"backup": "true"}
+        if until is not None:
+            # 2.3 takes milliseconds and composes the timestamp itself (seen on 2.3.5)
+            old = self.version().removeprefix("v").startswith(("2.2.", "2.3."))
+            options["end_ts"] = str(until if old else until << 18)
         answer = self._call(
             "Import",
             milvus_pb2.ImportRequest(
@@ -394,7 +433,7 @@ class MilvusServer:
                 collection_name=name,
                 partition_name=partition,
                 files=list(paths),
-                options=[common_pb2.KeyValuePair(key="backup", value="true")],
+                options=[common_pb2.KeyValuePair(key=k, value=v) for k, v in options.items()],
             ),
         )
         if len(answer.tasks) != 1:
@@ -414,7 +453,13 @@ class MilvusServer:
     # --- the wire
 
     def _query(
-        self, name: str, expression: str, columns: Sequence[str], limit: int | None
+        self,
+        name: str,
+        expression: str,
+        columns: Sequence[str],
+        limit: int | None,
+        *,
+        strong: bool = True,
     ) -> milvus_pb2.QueryResults:
         params = []
         if limit is not None:
@@ -430,7 +475,9 @@ class MilvusServer:
             expr=expression,
             output_fields=columns,
             query_params=params,
-            consistency_level=common_pb2.ConsistencyLevel.Strong,
+            consistency_level=common_pb2.ConsistencyLevel.Strong
+            if strong
+            else common_pb2.ConsistencyLevel.Eventually,
         )
         return self._call("Query", request, timeout=self._timeout * 6)
 
@@ -447,24 +494,6 @@ class MilvusServer:
             with translated(self.uri):
                 raise MilvusException(status.code or status.error_code, status.reason)
         return answer
-
-
-def wait_until(
-    done: Any, *, timeout: float, what: str, interval: float = 0.1, longest: float = 1.0
-) -> float:
-    """Polls `done()` until it is true, backing off; returns the seconds waited.
-
-    Raises:
-        MilvusError: it was not within `timeout` seconds.
-    """
-    start = time.monotonic()
-    while not done():
-        waited = time.monotonic() - start
-        if waited > timeout:
-            raise MilvusError(f"{what} was not done within {timeout:g} s")
-        time.sleep(interval)
-        interval = min(interval * 1.5, longest)
-    return time.monotonic() - start
 
 
 def _channel(uri: str, ca_file: str, server_name: str) -> grpc.Channel:

@@ -59,8 +59,12 @@ class Milvus(Protocol):
         ...
 
     def loaded_segments(self, name: str) -> list[LoadedSegment]: ...
-    def count(self, name: str) -> int:
-        """Rows without the deleted ones, by `count(*)` at strong consistency."""
+    def count(self, name: str, *, filter: str = "", strong: bool = True) -> int:
+        """Rows without the deleted ones, by `count(*)`; each of several rows of one key counts.
+
+        At strong consistency that takes some 0.2 s, the time of a tick; without it a few ms, and
+        the answer is of what the query nodes have got so far.
+        """
         ...
 
     # --- definitions
@@ -90,6 +94,15 @@ class Milvus(Protocol):
     def delete(self, name: str, keys: Sequence[str | int]) -> None: ...
     def flush(self, name: str) -> None:
         """Seals and writes every row acknowledged so far; returns when that is done."""
+        ...
+
+    def flush_through(self, names: Sequence[str]) -> int:
+        """Flushes collections; returns the instant up to which every write is on disk.
+
+        That is ms since the epoch by the server's clock: each write whose timestamp is at most
+        `instant << 18` is in a flushed segment or its delta logs. A write that was acknowledged
+        more than a tick of the server's clock (50 ms) before the call is before that instant.
+        """
         ...
 
     def scan(
@@ -124,8 +137,13 @@ class Milvus(Protocol):
         ...
 
     def compaction_done(self, compaction: int) -> bool: ...
-    def start_import(self, name: str, partition: str, paths: Sequence[str]) -> int:
-        """Starts a bulk import of a backed-up segment: `[insert prefix, delta prefix]`."""
+    def start_import(
+        self, name: str, partition: str, paths: Sequence[str], *, until: int | None = None
+    ) -> int:
+        """Starts a bulk import of a backed-up segment: `[insert prefix, delta prefix]`.
+
+        Rows and deletes after `until` (ms since the epoch) are left out.
+        """
         ...
 
     def import_state(self, task: int) -> ImportState: ...

@@ -108,6 +108,9 @@ class LocalStore:
             self._write(key, reader)
         return reader.size, reader.sha256
 
+    def server_path(self, key: str) -> str:
+        return str(self.path_of(key).absolute())
+
     def delete(self, key: str) -> None:
         path = self.path_of(key)
         try:

@@ -71,6 +71,9 @@ class MemoryStore:
             self.put(key, reader.read())
         return reader.size, reader.sha256
 
+    def server_path(self, key: str) -> str:
+        return key
+
     def delete(self, key: str) -> None:
         self.before("delete", check_key(key))
         with self._lock:

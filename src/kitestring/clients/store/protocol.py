@@ -60,6 +60,10 @@ class ObjectStore(ObjectReader, Protocol):
         """Copies one object of another store; returns its size and its SHA-256 (hex)."""
         ...
 
+    def server_path(self, key: str) -> str:
+        """How a Milvus server that keeps its data in this store names the object or prefix."""
+        ...
+
     def delete(self, key: str) -> None:
         """Removes an object; no error where there is none."""
         ...

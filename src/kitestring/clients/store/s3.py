@@ -175,6 +175,9 @@ class S3Store:
                 raise StoreError(f"the copy to {self.url}/{key} is not whole", subject=key)
         return reader.size, reader.sha256
 
+    def server_path(self, key: str) -> str:
+        return self._key(key)
+
     def delete(self, key: str) -> None:
         with self._translated(key):
             self._client.delete_object(Bucket=self.bucket, Key=self._key(key))

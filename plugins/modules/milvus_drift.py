@@ -1,0 +1,89 @@
+#!/usr/bin/python
+# Copyright: the Kitestring authors
+# Apache License 2.0 (see LICENSE or https://www.apache.org/licenses/LICENSE-2.0)
+"""Ansible module: drift detection."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: milvus_drift
+short_description: Compares a cluster with its spec
+version_added: 0.1.0
+author: The Kitestring authors (@kitestring)
+description: Runs the checks of C(kitestring drift) and returns what they find. It changes nothing.
+extends_documentation_fragment: kitestring.milvus.spec
+options:
+  only:
+    description: Ids or families of checks, such as V(index.drift) or V(index); none for all.
+    type: list
+    elements: str
+    default: []
+  rows:
+    description: Read all rows, for the checks that need them.
+    type: bool
+    default: true
+  fail_on_drift:
+    description: Fail when the verdict is V(fail).
+    type: bool
+    default: false
+"""
+
+EXAMPLES = r"""
+- name: Look for drift of indexes and aliases
+  kitestring.milvus.milvus_drift:
+    spec: /etc/kitestring/prod.yaml
+    only: [index, alias]
+    rows: false
+  register: drift
+"""
+
+RETURN = r"""
+verdict:
+  description: V(pass), V(fail) or V(inconclusive).
+  returned: always, once the cluster was observed
+  type: str
+findings:
+  description: What was found, the gravest first.
+  returned: always, once the cluster was observed
+  type: list
+  elements: dict
+code:
+  description: The kind of the failure; C(drift.found) for drift with O(fail_on_drift).
+  returned: failure
+  type: str
+hint:
+  description: What to do about a failure.
+  returned: failure
+  type: str
+"""
+
+from ansible_collections.kitestring.milvus.plugins.module_utils.bridge import fail, run_module
+
+
+def work(module, loaded):
+    """Observes and compares."""
+    from kitestring.drift.run import detect
+
+    report = detect(loaded, only=module.params["only"], rows=module.params["rows"])
+    answer = {
+        "verdict": report.verdict.value,
+        "findings": [f.as_dict() for f in report.findings],
+    }
+    if report.exit_code == 2 and module.params["fail_on_drift"]:
+        told = "; ".join(f"{f.subject}: {f.message}" for f in report.findings)
+        fail(module, told, "drift.found", "kitestring drift", **answer)
+    return answer
+
+
+def main():
+    """Runs the module."""
+    run_module(
+        work,
+        only={"type": "list", "elements": "str", "default": []},
+        rows={"type": "bool", "default": True},
+        fail_on_drift={"type": "bool", "default": False},
+    )
+
+
+if __name__ == "__main__":
+    main()

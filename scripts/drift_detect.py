@@ -1,0 +1,15 @@
+#!/usr/bin/env python3
+"""Drift detection for a cron line or a CI job: `kitestring drift` under another name.
+
+    scripts/drift_detect.py --spec infra/clusters/prod.yaml --output json --fail-on warn
+
+Exit codes: 0 clean, 1 error, 2 drift, 3 inconclusive, 64 wrong usage, 130 interrupted.
+"""
+
+import sys
+
+from kitestring.cli import run
+from kitestring.cli.drift import drift
+
+if __name__ == "__main__":
+    sys.exit(run(drift, sys.argv[1:], "drift_detect.py"))

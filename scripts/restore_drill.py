@@ -1,0 +1,16 @@
+#!/usr/bin/env python3
+"""A restore drill for a cron line or a CI job: `kitestring drill run` under another name.
+
+    scripts/restore_drill.py --spec infra/clusters/prod.yaml --output json
+
+Exit codes: 0 passed, 1 error, 2 a missed objective or a backup that does not restore, 64 wrong
+usage, 130 interrupted.
+"""
+
+import sys
+
+from kitestring.cli import run
+from kitestring.cli.drill import run as drill_run
+
+if __name__ == "__main__":
+    sys.exit(run(drill_run, sys.argv[1:], "restore_drill.py"))

@@ -1,0 +1,102 @@
+"""What every check is made of. Checks are pure: a spec and a snapshot in, findings out."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from kitestring.model.finding import Finding, Location, Severity
+from kitestring.model.report import CheckInfo
+from kitestring.model.snapshot import ObservedCollection, Snapshot
+from kitestring.spec.loaded import LoadedSpec
+from kitestring.spec.models import CollectionSpec
+
+Run = Callable[[LoadedSpec, Snapshot], Iterator[Finding]]
+
+COLLECTION_THERE = "schema.missing-collection"
+ROWS_READ = "rows.scan"
+LEDGER_THERE = "ledger.absent"
+BACKUPS_THERE = "backup.none"
+
+_EXAMPLES = 5  # keys named in a finding
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A check and its documentation.
+
+    `requires` names the checks that run along whenever this one does: where one of them fails,
+    this one had nothing to look at, and its verdict is inconclusive instead of a pass.
+    """
+
+    info: CheckInfo
+    run: Run
+    requires: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> str:
+        return self.info.id
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A collection of the spec beside what was observed of it."""
+
+    loaded: LoadedSpec
+    position: int  # in the spec's list
+    spec: CollectionSpec
+    observed: ObservedCollection
+
+    @property
+    def subject(self) -> str:
+        return f"{self.loaded.spec.cluster.name}/{self.spec.name}"
+
+    def locate(self, *path: str | int) -> Location:
+        """Where a key of this collection stands in the spec file."""
+        return self.loaded.locate("collections", self.position, *path)
+
+
+def pairs(loaded: LoadedSpec, snapshot: Snapshot) -> Iterator[Pair]:
+    """The spec's collections that the server has; `schema.missing-collection` names the others."""
+    for position, collection in enumerate(loaded.spec.collections):
+        observed = snapshot.collections.get(collection.name)
+        if observed is not None:
+            yield Pair(loaded, position, collection, observed)
+
+
+def check(
+    name: str,
+    title: str,
+    run: Run,
+    *,
+    meaning: str,
+    cause: str,
+    mend: str,
+    severity: Severity = Severity.FAIL,
+    rows: bool = False,
+    requires: tuple[str, ...] = (),
+) -> Check:
+    """A `Check`; one that needs rows also requires that they could be read."""
+    info = CheckInfo(name, title, severity, meaning, cause, mend, rows)
+    before = (*requires, COLLECTION_THERE, ROWS_READ) if rows else requires
+    return Check(info, run, tuple(one for one in dict.fromkeys(before) if one != name))
+
+
+def command(loaded: LoadedSpec, *words: str) -> str:
+    """A `kitestring` command line for this spec, as one would type it."""
+    verb, *rest = words
+    return shlex.join(["kitestring", *verb.split(), "--spec", str(loaded.file), *rest])
+
+
+def rows_text(count: int) -> str:
+    """`1 row`, `12,345 rows`."""
+    return f"{count:,} row" if count == 1 else f"{count:,} rows"
+
+
+def examples_text(keys: tuple[str, ...]) -> str:
+    """A few keys, or nothing: ` (a, b, …)`."""
+    if not keys:
+        return ""
+    shown = ", ".join(keys[:_EXAMPLES])
+    return f", for example {shown}"

@@ -1,0 +1,58 @@
+"""All checks, in the order in which they are told, and how to choose among them."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+
+from kitestring.checks import alias, backup, index, index_rows, labels, load, rows, schema
+from kitestring.checks.base import Check
+from kitestring.errors import UsageError
+
+CHECKS: tuple[Check, ...] = (
+    *schema.CHECKS,
+    *index.CHECKS,
+    *index_rows.CHECKS,
+    *load.CHECKS,
+    *alias.CHECKS,
+    *rows.CHECKS,
+    *labels.CHECKS,
+    *backup.CHECKS,
+)
+BY_ID = {check.id: check for check in CHECKS}
+FAMILIES = tuple(dict.fromkeys(check.info.family for check in CHECKS))
+
+
+def select(only: Sequence[str] = ()) -> tuple[Check, ...]:
+    """The checks that `only` names, and those that they require; all where it is empty.
+
+    Args:
+        only: ids (`index.drift`) or families (`index`, `index.*`).
+
+    Raises:
+        UsageError: a name is neither.
+    """
+    if not only:
+        return CHECKS
+    chosen: set[str] = set()
+    for name in only:
+        family = name.removesuffix(".*")
+        if name in BY_ID:
+            chosen.add(name)
+        elif family in FAMILIES:
+            chosen |= {check.id for check in CHECKS if check.info.family == family}
+        else:
+            raise _unknown(name)
+    # what is required requires nothing that it does not itself name
+    needed = {name for one in chosen for name in BY_ID[one].requires}
+    return tuple(check for check in CHECKS if check.id in chosen | needed)
+
+
+def _unknown(name: str) -> UsageError:
+    near = difflib.get_close_matches(name, [*BY_ID, *FAMILIES], n=1)
+    meant = f"did you mean `{near[0]}`? " if near else ""
+    return UsageError(
+        f"there is no check or family of checks `{name}`",
+        hint=f"{meant}`kitestring checks list` lists them",
+        subject=name,
+    )

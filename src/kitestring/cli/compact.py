@@ -1,0 +1,66 @@
+"""`kitestring compact`: compact the collections whose segments call for it."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from kitestring.cli.common import load_spec, note, output_option, spec_option
+
+
+@click.command()
+@spec_option
+@click.option(
+    "--collection", "collections", multiple=True, help="Only this collection; may be repeated"
+)
+@click.option("--force", is_flag=True, help="Compact without regard to the policy of the spec")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=1),
+    default=3600.0,
+    show_default=True,
+    help="Seconds to wait for one collection",
+)
+@output_option("text", "json")
+def compact(
+    spec_file: str | None,
+    collections: tuple[str, ...],
+    force: bool,
+    dry_run: bool,
+    timeout: float,
+    output: str,
+) -> int:
+    """Compact the collections whose segments call for it, and wait until that is done.
+
+    The policy is `day2.compaction` of the spec.
+    """
+    from kitestring.clients.milvus.connect import connect
+    from kitestring.enforce.compaction import compact as run
+    from kitestring.enforce.show import compaction_lines
+
+    loaded = load_spec(spec_file)
+    with connect(loaded) as milvus:
+        results = run(
+            loaded,
+            milvus,
+            collections=collections,
+            force=force,
+            dry_run=dry_run,
+            timeout=timeout,
+            on_event=note,
+        )
+    click.echo(
+        json.dumps(
+            {
+                "schema_version": 1,
+                "dry_run": dry_run,
+                "collections": [r.as_dict() for r in results],
+            },
+            indent=2,
+        )
+        if output == "json"
+        else "\n".join(compaction_lines(results, dry_run=dry_run))
+    )
+    return 0

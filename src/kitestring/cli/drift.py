@@ -1,0 +1,64 @@
+"""`kitestring drift`: compare the cluster with its spec."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from kitestring.cli.common import load_spec, output_option, spec_option
+
+if TYPE_CHECKING:
+    from kitestring.model.report import DriftReport
+
+FORMATS = ("text", "json", "markdown", "html")
+
+
+@click.command()
+@spec_option
+@click.option(
+    "--only", multiple=True, metavar="CHECK", help="Id or family of checks; may be repeated"
+)
+@click.option(
+    "--fail-on",
+    type=click.Choice(["warn", "fail"]),
+    default="fail",
+    show_default=True,
+    help="The least severity that gives exit code 2",
+)
+@click.option("--no-rows", is_flag=True, help="Leave out the checks that read all rows")
+@output_option(*FORMATS)
+@click.option("--out", metavar="FILE", help="Write the report to a file instead of stdout")
+def drift(
+    spec_file: str | None,
+    only: tuple[str, ...],
+    fail_on: str,
+    no_rows: bool,
+    output: str,
+    out: str | None,
+) -> int:
+    """Compare the cluster with its spec.
+
+    Exit codes: 0 as the spec says, 2 drift, 3 a check could not tell, 1 no comparison was possible.
+    """
+    from kitestring.drift import detect
+    from kitestring.model.finding import Severity
+
+    report = detect(load_spec(spec_file), only=only, fail_on=Severity(fail_on), rows=not no_rows)
+    show(report, output, out)
+    return report.exit_code
+
+
+def show(report: DriftReport, output: str, out: str | None = None) -> None:
+    """The report on stdout, or in a file that is there whole or not at all."""
+    from kitestring.render.formats import rendered_drift, write_drift
+
+    if out is None:
+        write_drift(report, output, sys.stdout)
+    else:
+        from kitestring.clients.textfile import write_whole
+
+        write_whole(Path(out), rendered_drift(report, output))
+        click.echo(f"wrote {out}", err=True)

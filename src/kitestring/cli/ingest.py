@@ -1,0 +1,73 @@
+"""`kitestring ingest`: write documents into a collection, idempotently."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from kitestring.cli.common import load_spec, note, output_option, spec_option
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--collection", required=True, metavar="NAME", help="Collection of the spec")
+@spec_option
+@click.option("--tenant", default="default", show_default=True, help="Tenant of these documents")
+@click.option(
+    "--root",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="Document ids are relative to it  [default: each directory given]",
+)
+@click.option("--no-create", is_flag=True, help="Fail where the collection is not there")
+@click.option("--prune", is_flag=True, help="Remove the tenant's documents that are not in PATHS")
+@click.option("--verify", is_flag=True, help="Compare all rows with the ledger first")
+@click.option(
+    "--allow-mixed", is_flag=True, help="Write where rows of another model or chunker are"
+)
+@output_option("text", "json")
+def ingest(
+    paths: tuple[Path, ...],
+    collection: str,
+    spec_file: str | None,
+    tenant: str,
+    root: Path | None,
+    no_create: bool,
+    prune: bool,
+    verify: bool,
+    allow_mixed: bool,
+    output: str,
+) -> int:
+    """Write documents into a collection, idempotently.
+
+    PATHS are files, and directories with all that is below them: text, Markdown, HTML, PDF and
+    reStructuredText. Unchanged documents are not embedded again; a run that was killed is
+    continued by the next one.
+
+    Exit codes: 0 all documents are stored, 1 an error, or some documents could not be read.
+    """
+    from kitestring.clients.milvus.connect import connect
+    from kitestring.ingest.run import ingest as run
+    from kitestring.render.ingest import ingest_json, ingest_notes, ingest_text
+    from kitestring.render.progress import ingest_progress
+
+    loaded = load_spec(spec_file)
+    quiet = bool((click.get_current_context().find_root().obj or {}).get("quiet"))
+    with connect(loaded) as milvus, ingest_progress(quiet=quiet) as progress:
+        report = run(
+            loaded,
+            milvus,
+            collection,
+            paths,
+            tenant=tenant,
+            root=root,
+            create=not no_create,
+            prune=prune,
+            verify=verify,
+            allow_mixed=allow_mixed,
+            progress=progress,
+        )
+    for line in ingest_notes(report):
+        note(line)
+    click.echo(ingest_json(report) if output == "json" else ingest_text(report), nl=False)
+    return report.exit_code

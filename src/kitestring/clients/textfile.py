@@ -1,0 +1,37 @@
+"""Text files that are there whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+from kitestring.errors import StoreError, StoreFull
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Writes a file beside its place and renames it; an older file stays until then.
+
+    Raises:
+        StoreFull: no space is left.
+        StoreError: the directory is missing or may not be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        try:
+            temporary.write_text(text, encoding="utf-8")
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StoreFull(
+                f"no space is left for {path}",
+                hint="free some space, or write elsewhere",
+                subject=str(path),
+            ) from None
+        raise StoreError(
+            f"{path} cannot be written: {error.strerror}",
+            hint="write to another place",
+            subject=str(path),
+        ) from None

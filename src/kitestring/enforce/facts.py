@@ -1,0 +1,42 @@
+"""Facts for those who schedule or look: plain values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kitestring.enforce.schedule import VERBS, cron_entry, probe_cron, secrets_of_environment
+from kitestring.spec.loaded import LoadedSpec
+
+
+def schedule_facts(loaded: LoadedSpec) -> dict[str, Any]:
+    """The cron entries of the spec, and whether this host would run them."""
+    return {
+        "schedule": {task: cron_entry(loaded, task).as_dict() for task in VERBS},
+        "cron": probe_cron().as_dict(),
+        "secrets_of_environment": list(secrets_of_environment(loaded)),
+    }
+
+
+def server_facts(loaded: LoadedSpec) -> dict[str, Any]:
+    """The server's version, and the collections of its database.
+
+    Raises:
+        MilvusError, LocalNotRunning, SecretMissing: the server could not be asked.
+    """
+    from kitestring.clients.milvus.connect import connect
+
+    with connect(loaded) as milvus:
+        infos = [milvus.describe(name) for name in milvus.list_collections()]
+        return {
+            "version": milvus.version(),
+            "collections": {
+                info.name: {
+                    "load_state": info.load_state,
+                    "replicas": info.replicas,
+                    "aliases": list(info.aliases),
+                    "indexes": [i.index.name for i in info.indexes],
+                    "rows": milvus.count(info.name) if info.loaded else None,
+                }
+                for info in infos
+            },
+        }

@@ -1,0 +1,91 @@
+"""Observe, check, plan, apply, and look again: one pass of enforcement."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from kitestring.enforce.apply import apply
+from kitestring.enforce.lock import exclusive
+from kitestring.enforce.plan import Plan, Refusal, plan
+from kitestring.errors import EnforceError
+from kitestring.model.action import Action
+from kitestring.model.finding import Severity
+from kitestring.spec.loaded import LoadedSpec
+
+FAMILIES = ("schema", "index", "load", "alias")  # of checks, as far as they need no rows
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """What was to be done, what was done, and what is left to a human."""
+
+    planned: tuple[Action, ...]
+    done: tuple[Action, ...]
+    unfixable: tuple[Refusal, ...]
+    dry_run: bool
+
+    @property
+    def exit_code(self) -> int:
+        """2 where something differs from the spec: still, or in a dry run."""
+        pending = self.planned if self.dry_run else ()
+        return 2 if pending or self.grave else 0
+
+    @property
+    def grave(self) -> tuple[Refusal, ...]:
+        """What is left and fails a check; the rest are warnings."""
+        return tuple(r for r in self.unfixable if r.severity is Severity.FAIL)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "schema_version": 1,
+            "dry_run": self.dry_run,
+            "planned": [a.as_dict() for a in self.planned],
+            "done": [a.as_dict() for a in self.done],
+            "unfixable": [r.as_dict() for r in self.unfixable],
+        }
+
+
+def reconcile(
+    loaded: LoadedSpec,
+    *,
+    dry_run: bool = False,
+    on_event: Callable[[Action], None] = lambda _: None,
+) -> Reconciliation:
+    """Brings schema, indexes, load state and aliases back to the spec. Rows are not touched.
+
+    After the steps the cluster is observed again: a difference that is still there is an error.
+
+    Raises:
+        EnforceBusy: another reconciliation of this spec's state is under way.
+        EnforceError: the steps were taken and the server still differs.
+        MilvusError, LocalNotRunning, SecretMissing: the server could not be asked, or refused.
+    """
+    from kitestring.clients.milvus.connect import connect
+    from kitestring.drift.run import run_drift
+    from kitestring.observe import observe
+
+    with (
+        exclusive(loaded.state_dir / "reconcile.lock", "reconciliation", dry_run=dry_run),
+        connect(loaded) as milvus,
+    ):
+
+        def look() -> Plan:
+            snapshot = observe(loaded, milvus, rows=False)
+            report = run_drift(loaded, snapshot, only=FAMILIES, rows=False)
+            return plan(loaded, snapshot, report.findings)
+
+        first = look()
+        if dry_run or not first.actions:
+            return Reconciliation(first.actions, (), first.unfixable, dry_run)
+        done = apply(loaded, milvus, first.actions, on_event)
+        second = look()
+    if second.actions:
+        left = "; ".join(f"{a.subject}: {a.reason}" for a in second.actions)
+        raise EnforceError(
+            f"after {len(done)} steps the server still differs from the spec: {left}",
+            hint="somebody else may be changing it; run again",
+            subject=second.actions[0].subject,
+        )
+    return Reconciliation(first.actions, tuple(done), second.unfixable, dry_run)

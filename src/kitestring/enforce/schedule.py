@@ -1,0 +1,133 @@
+"""When cron runs what, and whether cron would."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kitestring.spec.loaded import LoadedSpec
+
+VERBS = {"compaction": ("compact",), "backup": ("backup", "create")}
+DAEMONS = frozenset({"cron", "crond", "fcron", "busybox-crond", "dcron"})
+_PROBE_TIMEOUT = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class CronEntry:
+    """One line of a crontab; `name` is its mark, by which it is found again."""
+
+    name: str
+    minute: str
+    hour: str
+    job: str
+    log: str
+
+    @property
+    def line(self) -> str:
+        return f"{self.minute} {self.hour} * * * {self.job}"
+
+    def as_dict(self) -> dict[str, str]:
+        return {
+            "name": self.name,
+            "minute": self.minute,
+            "hour": self.hour,
+            "job": self.job,
+            "log": self.log,
+            "line": self.line,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class CronHost:
+    """Whether this user may write a crontab on this host, and whether anything would run it."""
+
+    usable: bool
+    daemon: bool
+    reason: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"usable": self.usable, "daemon": self.daemon, "reason": self.reason}
+
+
+def cron_entry(loaded: LoadedSpec, task: str, python: str = "") -> CronEntry:
+    """The entry of `compaction` or `backup`, at the time that the spec says.
+
+    The line names everything by its absolute path, because cron's environment is bare. Overlap is
+    the verb's business: `compact` and `backup create` hold a lock and refuse to run twice.
+
+    Args:
+        python: the interpreter that has kitestring; this one by default.
+    """
+    at = loaded.spec.day2.compaction.at if task == "compaction" else loaded.spec.day2.backup.at
+    hour, minute = (str(int(part)) for part in at.split(":"))
+    log = loaded.state_dir / "logs" / f"{task}.log"
+    command = shlex.join(
+        [
+            python or sys.executable,
+            "-m",
+            "kitestring",
+            *VERBS[task],
+            "--spec",
+            str(loaded.file.resolve()),
+        ]
+    )
+    job = f"{command} >>{shlex.quote(str(log))} 2>&1"
+    return CronEntry(
+        name=f"kitestring {task} of {loaded.spec.cluster.name} ({loaded.file.resolve()})",
+        minute=minute,
+        hour=hour,
+        job=job.replace("%", r"\%"),  # cron takes a bare one for the end of the line
+        log=str(log),
+    )
+
+
+def secrets_of_environment(loaded: LoadedSpec) -> tuple[str, ...]:
+    """The variables that the spec takes secrets from: cron does not have them."""
+    return tuple(sorted(set(_variables(loaded.spec.model_dump()))))
+
+
+def _variables(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        if set(value) == {"env", "file"} and value["env"]:
+            yield value["env"]
+        for part in value.values():
+            yield from _variables(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from _variables(part)
+
+
+def probe_cron(proc: Path = Path("/proc")) -> CronHost:
+    """Looks at this host; changes nothing."""
+    crontab = shutil.which("crontab")
+    if crontab is None:
+        return CronHost(False, False, "this host has no `crontab`")
+    try:
+        answer = subprocess.run(
+            [crontab, "-l"], capture_output=True, text=True, timeout=_PROBE_TIMEOUT, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return CronHost(False, False, f"`crontab -l` failed: {error}")
+    # without entries it ends with 1 and says "no crontab for USER"
+    if answer.returncode and "no crontab" not in answer.stderr.lower():
+        why = answer.stderr.strip().splitlines()
+        return CronHost(False, False, why[0] if why else "`crontab -l` failed")
+    if not _daemon_runs(proc):
+        return CronHost(True, False, "no cron daemon runs on this host")
+    return CronHost(True, True)
+
+
+def _daemon_runs(proc: Path) -> bool:
+    for comm in proc.glob("[0-9]*/comm"):
+        try:
+            if comm.read_text().strip() in DAEMONS:
+                return True
+        except OSError:
+            continue  # it ended meanwhile
+    return False

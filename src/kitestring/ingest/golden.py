@@ -1,0 +1,106 @@
+"""Golden queries: questions whose answers are known.
+
+A file of them is YAML: `version: 1` and `queries`, a list of `{query: text, relevant: [document
+ids]}`. A document id is what ingestion gives a document (see `ingest.documents`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kitestring.errors import GoldenInvalid
+
+_KEYS = ("query", "relevant")
+
+
+@dataclass(frozen=True, slots=True)
+class GoldenQuery:
+    """A question, and the documents of which at least one should be found."""
+
+    query: str
+    relevant: tuple[str, ...]
+
+
+def load_golden(path: Path) -> tuple[GoldenQuery, ...]:
+    """The golden queries in a file.
+
+    Raises:
+        GoldenInvalid: the message lists every error with file and line.
+    """
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+    try:
+        document = YAML(typ="rt").load(path.read_text("utf-8"))
+    except OSError as error:
+        raise GoldenInvalid(
+            f"{path} can't be read: {error.strerror}",
+            hint="correct `golden` of the collection in the spec",
+            subject=str(path),
+        ) from None
+    except UnicodeDecodeError:
+        raise GoldenInvalid(f"{path} is not UTF-8 text", subject=str(path)) from None
+    except YAMLError as error:
+        mark = error.problem_mark if isinstance(error, MarkedYAMLError) else None
+        what = error.problem if isinstance(error, MarkedYAMLError) else str(error)
+        where = f"{path}:{mark.line + 1}" if mark else str(path)
+        raise GoldenInvalid(f"{where}: {what}", subject=str(path)) from None
+    problems: list[str] = []
+    queries = _queries(document, str(path), problems)
+    if problems:
+        raise GoldenInvalid(
+            "\n".join(problems),
+            hint="each query is `{query: text, relevant: [document ids]}`",
+            subject=str(path),
+        )
+    return queries
+
+
+def _queries(document: Any, path: str, problems: list[str]) -> tuple[GoldenQuery, ...]:
+    if not isinstance(document, dict) or document.get("version") != 1:
+        problems.append(f"{path}:1: it has no `version: 1`")
+        return ()
+    unknown = [key for key in document if key not in ("version", "queries")]
+    if unknown:
+        line = _line(document, unknown[0])
+        problems.append(f"{path}:{line}: unknown key `{unknown[0]}`")
+    listed = document.get("queries")
+    if not isinstance(listed, list) or not listed:
+        problems.append(f"{path}:1: `queries` is not a list of one or more queries")
+        return ()
+    found: dict[str, GoldenQuery] = {}
+    for number, entry in enumerate(listed):
+        line = _line(listed, number)
+        problem = _problem(entry)
+        if problem is None and str(entry["query"]) in found:
+            problem = "the same query is there before"
+        if problem:
+            problems.append(f"{path}:{line}: {problem}")
+        else:
+            query = str(entry["query"])
+            found[query] = GoldenQuery(query, tuple(map(str, entry["relevant"])))
+    return tuple(found.values())
+
+
+def _line(node: Any, key: str | int) -> int:
+    """Where a key of a mapping or an item of a list stands, from 1."""
+    at = node.lc.key(key) if isinstance(key, str) else node.lc.item(key)
+    return int(at[0]) + 1
+
+
+def _problem(entry: Any) -> str | None:
+    if not isinstance(entry, dict):
+        return "not a query: write `query` and `relevant`"
+    unknown = [key for key in entry if key not in _KEYS]
+    if unknown:
+        return f"unknown key `{unknown[0]}`"
+    if not isinstance(entry.get("query"), str) or not entry["query"].strip():
+        return "`query` is missing or empty"
+    relevant = entry.get("relevant")
+    if not isinstance(relevant, list) or not relevant:
+        return "`relevant` is not a list of one or more document ids"
+    if not all(isinstance(doc, str) and doc for doc in relevant):
+        return "`relevant` holds something else than document ids"
+    return None

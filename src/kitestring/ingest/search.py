@@ -1,0 +1,106 @@
+"""Finds the passages that answer a question."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import closing
+from typing import Any
+
+from kitestring.clients.embedder import Embedder, make_embedder
+from kitestring.clients.milvus.protocol import Hit, Milvus
+from kitestring.errors import CollectionUnfit, DimensionMismatch, UsageError
+from kitestring.ingest.run import collection_to_write
+from kitestring.model.ingest import Passage, SearchReport
+from kitestring.spec.loaded import LoadedSpec
+from kitestring.spec.models import CollectionSpec
+
+_SMALLER_IS_NEARER = frozenset(("L2", "HAMMING", "JACCARD"))
+
+
+def search(
+    loaded: LoadedSpec,
+    milvus: Milvus,
+    collection_name: str,
+    question: str,
+    *,
+    limit: int | None = None,
+    embedder: Embedder | None = None,
+) -> SearchReport:
+    """The passages nearest to a question, by the model and search parameters of the spec.
+
+    An alias is searched as an alias: wherever the server has it point to.
+
+    Raises:
+        UsageError: the question is empty, or the spec does not know the collection.
+        CollectionUnfit, DimensionMismatch: the collection does not fit the spec's model.
+        MilvusError, EmbedderFailed, SecretMissing.
+    """
+    start = time.perf_counter()
+    if not question.strip():
+        raise UsageError("the question is empty", hint="kitestring search 'how do I …'")
+    wanted, model = collection_to_write(loaded, collection_name)
+    with closing(embedder or make_embedder(loaded, model)) as embed:
+        vector = embed.embed_query(question)
+        label = embed.label
+    info = milvus.describe(collection_name)
+    field = info.schema.field(wanted.fields.vector)
+    if field is None:
+        raise CollectionUnfit(
+            f"`{info.name}` has no field `{wanted.fields.vector}`",
+            hint="correct `fields.vector` in the spec",
+            subject=info.name,
+        )
+    if field.dim != len(vector):
+        raise DimensionMismatch(
+            f"`{info.name}` holds vectors of {field.dim} dimensions; the model `{label}` gives "
+            f"{len(vector)}",
+            hint="name the model that made the collection's vectors",
+            subject=info.name,
+        )
+    columns = _columns(wanted, info.schema.field)
+    hits = milvus.search(
+        collection_name,
+        [vector.tolist()],
+        limit=limit or wanted.search.top_k,
+        field=field.name,
+        params=wanted.search.params,
+        columns=list(columns.values()),
+    )[0]
+    metric = next((s.index.metric for s in info.indexes if s.index.field == field.name), "")
+    confidence = wanted.search.confidence
+    return SearchReport(
+        question=question,
+        collection=info.name,
+        model=label,
+        metric=metric,
+        confidence=confidence,
+        passages=tuple(_passage(hit, columns, metric, confidence) for hit in hits),
+        seconds=time.perf_counter() - start,
+    )
+
+
+def is_confident(score: float, metric: str, confidence: float) -> bool:
+    """Whether a score passes: at least `confidence`, or at most where smaller is nearer."""
+    return score <= confidence if metric in _SMALLER_IS_NEARER else score >= confidence
+
+
+def _columns(wanted: CollectionSpec, known: Callable[[str], Any]) -> dict[str, str]:
+    """role -> field, for the roles that the collection really has a field for."""
+    roles = ("doc_id", "chunk_index", "text", "embedding_model")
+    named = {role: getattr(wanted.fields, role) for role in roles}
+    return {role: name for role, name in named.items() if name and known(name)}
+
+
+def _passage(hit: Hit, columns: dict[str, str], metric: str, confidence: float | None) -> Passage:
+    value = {role: hit.fields.get(name) for role, name in columns.items()}
+    index = value.get("chunk_index")
+    return Passage(
+        score=hit.score,
+        key=str(hit.key),
+        doc_id=value.get("doc_id"),
+        chunk_index=None if index is None else int(index),
+        text=value.get("text"),
+        embedding_model=value.get("embedding_model"),
+        confident=None if confidence is None else is_confident(hit.score, metric, confidence),
+    )

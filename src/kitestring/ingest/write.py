@@ -1,0 +1,190 @@
+"""Writes planned documents in batches, and keeps the ledger a step behind Milvus."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from kitestring.clients.embedder import Embedder
+from kitestring.clients.milvus.protocol import Milvus
+from kitestring.errors import IngestError
+from kitestring.ingest.ensure import KEY_LENGTH
+from kitestring.ingest.ledger import Ledger, Run
+from kitestring.model.ledger import LedgerRow
+from kitestring.spec.models import FieldMap
+
+BATCH_ROWS = 512
+_DELETE_ROWS = 1024  # keys in one filter
+
+
+def row_key(tenant: str, doc_id: str, chunk_index: int, chunker: str) -> str:
+    """The key of a row: the same place in the same document gives the same key, always."""
+    text = "\x1f".join((tenant, doc_id, str(chunk_index), chunker))
+    return hashlib.sha256(text.encode()).hexdigest()[:KEY_LENGTH]
+
+
+def content_hash(text: str) -> str:
+    """SHA-256 of a passage, hex."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRow:
+    key: str
+    chunk_index: int
+    text: str
+    content_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedDocument:
+    """What has to be done for one document."""
+
+    doc_id: str
+    digest: str
+    chunks: int
+    rows: tuple[PlannedRow, ...]  # to be embedded and written
+    surplus: tuple[str, ...]  # keys to be deleted
+
+
+@dataclass(slots=True)
+class Clock:
+    """Seconds spent in each phase."""
+
+    phases: dict[str, float] = field(default_factory=dict)
+    _last: float = field(default_factory=time.perf_counter)
+
+    def lap(self, phase: str) -> None:
+        """Counts the time since the last lap as `phase`'s."""
+        now = time.perf_counter()
+        self.phases[phase] = self.phases.get(phase, 0.0) + now - self._last
+        self._last = now
+
+
+class Writer:
+    """Takes planned documents; call `finish` after the last one.
+
+    For each batch: announce its documents, embed, upsert, enter the rows that Milvus acknowledged,
+    delete what its finished documents no longer have, prove that it is gone, mark them written.
+    """
+
+    def __init__(
+        self,
+        milvus: Milvus,
+        ledger: Ledger,
+        run: Run,
+        embedder: Embedder,
+        fields: FieldMap,
+        *,
+        tenant: str,
+        chunker: str,
+        clock: Clock,
+    ) -> None:
+        self._milvus = milvus
+        self._ledger = ledger
+        self._run = run
+        self._embedder = embedder
+        self._fields = fields
+        self._tenant = tenant
+        self._chunker = chunker
+        self._clock = clock
+        self._rows: list[tuple[str, PlannedRow]] = []
+        self._starting: dict[str, tuple[str, int]] = {}
+        self._ending: list[PlannedDocument] = []
+        self.rows_written = 0
+        self.rows_deleted = 0
+
+    def add(self, document: PlannedDocument) -> None:
+        self._starting[document.doc_id] = (document.digest, document.chunks)
+        for row in document.rows:
+            self._rows.append((document.doc_id, row))
+            if len(self._rows) >= BATCH_ROWS:
+                self._flush()
+        self._ending.append(document)
+        # documents with nothing but deletes fill no batch of rows
+        if len(self._ending) >= BATCH_ROWS:
+            self._flush()
+
+    def finish(self) -> None:
+        self._flush()
+
+    def remove(self, doc_ids: Mapping[str, tuple[str, ...]]) -> None:
+        """Deletes whole documents: id -> the keys of all its rows."""
+        keys = [key for listed in doc_ids.values() for key in listed]
+        for start in range(0, len(keys), _DELETE_ROWS):
+            self._delete(keys[start : start + _DELETE_ROWS])
+        self._ledger.forget_documents(self._run, self._tenant, doc_ids)
+
+    def _flush(self) -> None:
+        if self._starting:
+            self._ledger.announce(self._run, self._tenant, self._starting)
+            self._starting = {}
+        if self._rows:
+            self._clock.lap("extract")
+            vectors = self._embedder.embed([row.text for _, row in self._rows])
+            self._clock.lap("embed")
+            now = int(time.time() * 1000)
+            entries = [
+                LedgerRow(
+                    key=row.key,
+                    doc_id=doc_id,
+                    chunk_index=row.chunk_index,
+                    content_hash=row.content_hash,
+                    embedding_model=self._embedder.label,
+                    chunker=self._chunker,
+                    last_embedded_at=now,
+                )
+                for doc_id, row in self._rows
+            ]
+            self._milvus.upsert(
+                self._run.collection,
+                [
+                    self._milvus_row(entry, row.text, vector)
+                    for entry, (_, row), vector in zip(entries, self._rows, vectors, strict=True)
+                ],
+            )
+            self._ledger.enter(self._run, self._tenant, entries)
+            self.rows_written += len(entries)
+            self._rows = []
+        surplus = [key for document in self._ending for key in document.surplus]
+        for start in range(0, len(surplus), _DELETE_ROWS):
+            self._delete(surplus[start : start + _DELETE_ROWS])
+        if self._ending:
+            self._ledger.complete(
+                self._run, self._tenant, {d.doc_id: d.chunks for d in self._ending}
+            )
+            self._ending = []
+        self._clock.lap("write")
+
+    def _milvus_row(self, entry: LedgerRow, text: str, vector: object) -> dict[str, object]:
+        fields = self._fields
+        values: tuple[tuple[str | None, object], ...] = (
+            (fields.id, entry.key),
+            (fields.vector, vector),
+            (fields.tenant_id, self._tenant),
+            (fields.doc_id, entry.doc_id),
+            (fields.chunk_index, entry.chunk_index),
+            (fields.text, text),
+            (fields.content_hash, entry.content_hash),
+            (fields.embedding_model, entry.embedding_model),
+            (fields.chunker, entry.chunker),
+            (fields.last_embedded_at, entry.last_embedded_at),
+        )
+        return {name: value for name, value in values if name is not None}
+
+    def _delete(self, keys: list[str]) -> None:
+        """Deletes rows and proves by query that they are gone; only then the ledger forgets."""
+        collection = self._run.collection
+        self._milvus.delete(collection, keys)
+        left = self._milvus.get(collection, keys, [self._fields.id])
+        if left:
+            raise IngestError(
+                f"{len(left)} of {len(keys)} rows of `{collection}` are still there after their "
+                "deletion",
+                hint="run the ingestion again; if it stays so, compact the collection",
+                subject=collection,
+            )
+        self._ledger.forget(self._run, keys)
+        self.rows_deleted += len(keys)

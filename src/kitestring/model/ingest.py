@@ -1,0 +1,93 @@
+"""What an ingestion did and how far one has come; what a search found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an ingestion is. `rows` counts those that Milvus has acknowledged."""
+
+    documents: int
+    documents_total: int
+    rows: int
+
+
+OnProgress = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class FailedDocument:
+    """A document that was left as it was, and why."""
+
+    doc_id: str
+    message: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class IngestReport:
+    """The result of one ingestion. `seconds` and `phases` are wall-clock."""
+
+    collection: str
+    tenant: str
+    model: str
+    chunker: str
+    documents: int
+    documents_written: int  # with at least one row written or deleted
+    documents_unchanged: int
+    documents_removed: int
+    rows_written: int
+    rows_deleted: int
+    rows: int  # in the collection, at the end
+    seconds: float
+    phases: Mapping[str, float] = field(default_factory=dict)
+    failed: tuple[FailedDocument, ...] = ()
+    skipped: tuple[str, ...] = ()
+    made: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    schema_version: int = 1
+
+    @property
+    def exit_code(self) -> int:
+        return 1 if self.failed else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A passage that a search found. None where the collection has no field for it."""
+
+    score: float
+    key: str
+    doc_id: str | None
+    chunk_index: int | None
+    text: str | None
+    embedding_model: str | None
+    confident: bool | None  # None: the spec names no confidence
+
+
+@dataclass(frozen=True, slots=True)
+class SearchReport:
+    """The passages nearest to a question, nearest first."""
+
+    question: str
+    collection: str
+    model: str
+    metric: str
+    confidence: float | None
+    passages: tuple[Passage, ...]
+    seconds: float
+    schema_version: int = 1
+
+    @property
+    def confident(self) -> int:
+        """Passages that pass the spec's threshold; all of them where there is none."""
+        return sum(p.confident is not False for p in self.passages)
+
+    @property
+    def other_models(self) -> dict[str, int]:
+        """Models other than the question's that made the vectors found -> passages."""
+        found = [p.embedding_model for p in self.passages if p.embedding_model]
+        return {label: found.count(label) for label in sorted(set(found) - {self.model})}

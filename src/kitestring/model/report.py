@@ -1,0 +1,102 @@
+"""A drift report as values: which checks ran on one snapshot, and how each ended."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from kitestring.model.finding import (
+    EXIT_CODES,
+    CheckRun,
+    Finding,
+    Severity,
+    Verdict,
+)
+from kitestring.model.snapshot import Snapshot
+
+GROUPS = ("fail", "inconclusive", "warn", "info")
+
+
+@dataclass(frozen=True, slots=True)
+class CheckInfo:
+    """What a user reads about a check: one line, and what it means, comes from, and is mended by.
+
+    `severity` is the worst that the check can say. `rows` tells that it needs the row census.
+    """
+
+    id: str
+    title: str
+    severity: Severity
+    meaning: str
+    cause: str
+    mend: str
+    rows: bool = False
+
+    @property
+    def family(self) -> str:
+        return self.id.split(".", 1)[0]
+
+
+@dataclass(frozen=True, slots=True)
+class NotRun:
+    """A check that was left out, and why."""
+
+    check: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DriftReport:
+    """All that one comparison of a spec and a snapshot has to say."""
+
+    cluster: str
+    spec_file: str
+    fail_on: Severity
+    runs: tuple[CheckRun, ...]
+    not_run: tuple[NotRun, ...]
+    snapshot: Snapshot
+
+    @property
+    def server_version(self) -> str:
+        return self.snapshot.server_version
+
+    @property
+    def taken_at(self) -> int:
+        """When the snapshot was taken, in ms since the epoch."""
+        return self.snapshot.taken_at
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """All findings, the gravest first; within a group in the order of the checks."""
+        every = [f for run in self.runs for f in run.findings]
+        return tuple(sorted(every, key=lambda f: GROUPS.index(group_of(f))))
+
+    @property
+    def verdict(self) -> Verdict:
+        """A failed check beats an inconclusive one, which beats a pass."""
+        verdicts = {run.verdict for run in self.runs}
+        return next(
+            (v for v in (Verdict.FAIL, Verdict.INCONCLUSIVE) if v in verdicts), Verdict.PASS
+        )
+
+    @property
+    def exit_code(self) -> int:
+        return EXIT_CODES[self.verdict]
+
+    @property
+    def check_counts(self) -> Mapping[str, int]:
+        """How many checks ended in each verdict; `not_run` beside them."""
+        counts = Counter(run.verdict.value for run in self.runs)
+        return {**{v.value: counts[v.value] for v in Verdict}, "not_run": len(self.not_run)}
+
+    @property
+    def finding_counts(self) -> Mapping[str, int]:
+        """How many findings each group of `GROUPS` holds."""
+        counts = Counter(group_of(f) for f in self.findings)
+        return {group: counts[group] for group in GROUPS}
+
+
+def group_of(finding: Finding) -> str:
+    """The group a finding is shown in: its severity, or `inconclusive`."""
+    return "inconclusive" if finding.inconclusive else finding.severity.value

@@ -1,0 +1,106 @@
+"""Which keys are there more than once.
+
+A query hides all rows of a key but one, so duplicates show only as a `count(*)` that is above the
+number of keys. Counting ranges of keys, and halving those that hold too many rows, leads to them:
+about log2(rows) counts for each key found, over the API and also for rows not yet flushed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kitestring.clients.milvus.protocol import Milvus
+from kitestring.clients.milvus.wire import literal
+from kitestring.model.snapshot import Tally
+from kitestring.observe.reconcile import EXAMPLES
+
+Key = str | int
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The last key of a batch as scanned, and the number of its keys."""
+
+    last: Key
+    keys: int
+
+
+def locate(
+    milvus: Milvus, name: str, field: str, batches: Sequence[Batch], *, counted: int
+) -> Tally | None:
+    """The rows beyond the first of their key, with a few keys as examples.
+
+    Args:
+        field: the primary key.
+        batches: of the whole scan, in order.
+        counted: `count(*)` at strong consistency, above the number of keys scanned.
+
+    None where the surplus is not (only) duplicates: then the scan did not see every key.
+    """
+    search = _Search(milvus, name, field, counted)
+    bounds = [batch.last for batch in batches]
+    sums = [0]
+    for batch in batches:
+        sums.append(sums[-1] + batch.keys)
+    if not batches:
+        return None
+    within = search.count(None, bounds[-1])
+    if within == counted and search.batches(bounds, sums, 0, len(batches), counted):
+        return Tally(counted - sums[-1], tuple(search.found))
+    return None
+
+
+class _Search:
+    def __init__(self, milvus: Milvus, name: str, field: str, counted: int) -> None:
+        self.found: list[str] = []
+        self._milvus, self._name, self._field = milvus, name, field
+        # what a strong query has just seen, weaker ones see too, unless replicas lag behind
+        self._strong = milvus.count(name, strong=False) != counted
+
+    def range(self, after: Key | None, upto: Key) -> str:
+        end = f"{self._field} <= {literal(upto)}"
+        return end if after is None else f"{self._field} > {literal(after)} and {end}"
+
+    def count(self, after: Key | None, upto: Key) -> int:
+        return self._milvus.count(self._name, filter=self.range(after, upto), strong=self._strong)
+
+    def batches(
+        self, bounds: Sequence[Key], sums: Sequence[int], start: int, end: int, rows: int
+    ) -> bool:
+        """Searches the batches `start` to `end`, which hold `rows`; whether duplicates explain
+        every surplus that was looked at."""
+        keys = sums[end] - sums[start]
+        if rows <= keys or len(self.found) >= EXAMPLES:
+            return rows >= keys
+        after = bounds[start - 1] if start else None
+        if end - start == 1:
+            filter_ = self.range(after, bounds[start])
+            read: list[Key] = []
+            for batch in self._milvus.scan(self._name, [self._field], filter=filter_):
+                read += batch.column(0).to_pylist()
+            return len(read) == keys and self._keys(read, after, rows)
+        middle = (start + end) // 2
+        left = self.count(after, bounds[middle - 1])
+        return self.batches(bounds, sums, start, middle, left) and self.batches(
+            bounds, sums, middle, end, rows - left
+        )
+
+    def _keys(self, keys: Sequence[Key], after: Key | None, rows: int) -> bool:
+        if rows <= len(keys) or len(self.found) >= EXAMPLES:
+            return rows >= len(keys)
+        if len(keys) == 1:
+            return self._one(keys[0], rows)
+        middle = len(keys) // 2
+        left = self.count(after, keys[middle - 1])
+        return self._keys(keys[:middle], after, left) and self._keys(
+            keys[middle:], keys[middle - 1], rows - left
+        )
+
+    def _one(self, key: Key, rows: int) -> bool:
+        """Whether all rows of the range are of the key itself."""
+        filter_ = f"{self._field} == {literal(key)}"
+        if self._milvus.count(self._name, filter=filter_, strong=self._strong) != rows:
+            return False
+        self.found.append(str(key))
+        return True

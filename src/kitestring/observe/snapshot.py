@@ -1,0 +1,102 @@
+"""One observation of a cluster: definitions, segments, rows, backups and drills."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+
+from kitestring.clients.milvus.protocol import Milvus
+from kitestring.errors import BackupError, CollectionNotFound, SecretMissing, StoreError
+from kitestring.ingest.ledger import Ledger, open_ledger
+from kitestring.model.backup import BackupSummary
+from kitestring.model.drill import DrillSummary
+from kitestring.model.snapshot import ObservedCollection, Snapshot
+from kitestring.observe.census import take_census
+from kitestring.spec.loaded import LoadedSpec
+
+
+def observe(loaded: LoadedSpec, milvus: Milvus, *, rows: bool = True) -> Snapshot:
+    """Reads everything once. Nothing is changed, flushed or loaded.
+
+    Args:
+        rows: take the census of the rows of the spec's collections; collections that the spec
+            does not name are described, and their rows are left alone.
+
+    Raises:
+        MilvusError: the server could not be read.
+        LedgerUnreadable: the ledger is there and can't be read.
+    """
+    start = time.monotonic()
+    taken_at = int(time.time() * 1000)
+    collections: dict[str, ObservedCollection] = {}
+    with open_ledger(loaded, create=False) as ledger:
+        for name in milvus.list_collections():
+            seen = _collection(loaded, milvus, ledger if rows else None, name)
+            if seen is not None:
+                collections[name] = seen
+    backups, problem = _backups(loaded)
+    return Snapshot(
+        cluster=loaded.spec.cluster.name,
+        server_version=milvus.version(),
+        taken_at=taken_at,
+        collections=collections,
+        aliases=_aliases(loaded, milvus, collections),
+        backups=backups,
+        backups_error=problem,
+        drills=_drills(loaded),
+        seconds=time.monotonic() - start,
+    )
+
+
+def _collection(
+    loaded: LoadedSpec, milvus: Milvus, ledger: Ledger | None, name: str
+) -> ObservedCollection | None:
+    """None where the collection went away between the listing and now."""
+    spec = next((c for c in loaded.spec.collections if c.name == name), None)
+    try:
+        info = milvus.describe(name)
+        census = None
+        if spec is not None and ledger is not None:
+            entries = partial(ledger.rows, name) if ledger.has(name) else None
+            census = take_census(milvus, info, spec.fields, entries)
+        return ObservedCollection(
+            info=info,
+            segments=tuple(milvus.segments(name)),
+            loaded_segments=tuple(milvus.loaded_segments(name)) if info.loaded else (),
+            census=census,
+        )
+    except CollectionNotFound:
+        return None
+
+
+def _aliases(
+    loaded: LoadedSpec, milvus: Milvus, collections: dict[str, ObservedCollection]
+) -> dict[str, str]:
+    """Alias -> collection. The spec's aliases are looked up one by one: for a while after a
+    change, `describe` tells the former ones."""
+    found = {alias: name for name, seen in collections.items() for alias in seen.info.aliases}
+    for collection in loaded.spec.collections:
+        for alias in collection.aliases:
+            owner = milvus.alias_owner(alias)
+            if owner is None:
+                found.pop(alias, None)
+            else:
+                found[alias] = owner
+    return dict(sorted(found.items()))
+
+
+def _backups(loaded: LoadedSpec) -> tuple[tuple[BackupSummary, ...] | None, str]:
+    if loaded.spec.backup is None:
+        return (), ""
+    from kitestring.backup.catalog import open_catalog
+
+    try:
+        return tuple(open_catalog(loaded).summaries()), ""
+    except (StoreError, BackupError, SecretMissing) as error:
+        return None, error.message
+
+
+def _drills(loaded: LoadedSpec) -> tuple[DrillSummary, ...]:
+    from kitestring.backup.drill_history import open_history
+
+    return tuple(open_history(loaded).summaries())

@@ -1,0 +1,104 @@
+"""An ingestion and a search in text and JSON."""
+
+from __future__ import annotations
+
+import json
+import re
+import textwrap
+
+from kitestring.model.codec import to_plain
+from kitestring.model.ingest import IngestReport, Passage, SearchReport
+from kitestring.render.words import duration, plural
+
+_CONTROL = re.compile(r"[^\S \n]|[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+_SHOWN = 5  # files passed over that are listed by name
+
+
+def ingest_text(report: IngestReport) -> str:
+    """What an ingestion did, in a few lines."""
+    rate = report.rows_written / report.seconds if report.seconds else 0.0
+    lines = [
+        f"{report.collection}: {plural(report.documents, 'document')}: "
+        f"{report.documents_written:,} written, {report.documents_unchanged:,} unchanged, "
+        f"{report.documents_removed:,} removed, {len(report.failed):,} failed",
+        f"rows: {report.rows_written:,} written, {report.rows_deleted:,} deleted, "
+        f"{report.rows:,} in the collection",
+        f"model {report.model}, chunker {report.chunker}, tenant {report.tenant}",
+        f"{duration(report.seconds)}, {rate:,.0f} rows/s ("
+        + ", ".join(f"{name} {duration(s)}" for name, s in report.phases.items())
+        + ")",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def ingest_notes(report: IngestReport) -> list[str]:
+    """What a user should know of it beside the result; for stderr."""
+    lines = [f"created: {what}" for what in report.made]
+    lines += [f"note: {note}" for note in report.notes]
+    lines += [f"skipped: {what}" for what in report.skipped[:_SHOWN]]
+    if len(report.skipped) > _SHOWN:
+        lines.append(f"skipped: {len(report.skipped) - _SHOWN:,} more")
+    for failure in report.failed:
+        lines.append(f"failed: {failure.message}")
+        if failure.hint:
+            lines.append(f"  hint: {failure.hint}")
+    return lines
+
+
+def ingest_json(report: IngestReport) -> str:
+    """The report as JSON text."""
+    return _json({**to_plain(report), "exit_code": report.exit_code})
+
+
+def search_text(report: SearchReport, *, width: int = 100) -> str:
+    """The passages found, nearest first, each with where it is from."""
+    parts = [_passage(number, p, width) for number, p in enumerate(report.passages, 1)]
+    return "\n".join(parts)
+
+
+def search_notes(report: SearchReport) -> list[str]:
+    """What a user should know of the answers; for stderr."""
+    lines = []
+    if not report.passages:
+        lines.append(f"note: `{report.collection}` has nothing to find")
+    elif not report.confident:
+        lines.append(
+            f"note: no passage passes the confidence of the spec ({report.confidence:g}, "
+            f"{report.metric})"
+        )
+    lines += [
+        f"warning: {plural(count, 'passage')} of {len(report.passages)} came from the model "
+        f"`{label}`, the question from `{report.model}`: their scores mean nothing"
+        for label, count in report.other_models.items()
+    ]
+    return lines
+
+
+def search_json(report: SearchReport) -> str:
+    """The passages as JSON text."""
+    return _json(to_plain(report))
+
+
+def _passage(number: int, passage: Passage, width: int) -> str:
+    verdict = {True: "confident", False: "below confidence", None: "no confidence set"}
+    head = (
+        f"{number}. {passage.score:.4f}  {_plain(passage.doc_id or '-')}"
+        f"#{'-' if passage.chunk_index is None else passage.chunk_index}"
+        f"  {_plain(passage.embedding_model or 'unknown model')}  {verdict[passage.confident]}"
+    )
+    body = textwrap.fill(
+        " ".join(_plain(passage.text or "").split()),
+        width,
+        initial_indent="   ",
+        subsequent_indent="   ",
+    )
+    return f"{head}\n{body}\n"
+
+
+def _plain(text: str) -> str:
+    """Text without control characters: what is stored must not steer a terminal."""
+    return _CONTROL.sub(" ", text)
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"

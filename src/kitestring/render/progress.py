@@ -1,0 +1,48 @@
+"""A progress bar on stderr, on a terminal only."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bar
+
+from kitestring.model.ingest import Progress
+
+
+@contextmanager
+def ingest_progress(
+    *, quiet: bool = False, console: Console | None = None
+) -> Iterator[Callable[[Progress], None] | None]:
+    """Gives the callback to be told of progress, or None where no bar is to be shown."""
+    console = console or Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield None
+        return
+    bar = Bar(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("documents  {task.fields[rows]:,} rows  {task.fields[rate]:,.0f} rows/s"),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+    )
+    with bar:
+        task = bar.add_task("ingest", total=None, rows=0, rate=0.0)
+        start = time.monotonic()
+
+        def show(now: Progress) -> None:
+            seconds = max(time.monotonic() - start, 1e-3)
+            bar.update(
+                task,
+                completed=now.documents,
+                total=now.documents_total,
+                rows=now.rows,
+                rate=now.rows / seconds,
+            )
+
+        yield show

@@ -1,0 +1,45 @@
+"""Numbers, times and durations for people. The same words in every format."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+_SPANS = (("d", 86400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1))
+
+
+def when(ms: int) -> str:
+    """`2026-03-04 05:06:07 UTC` from ms since the epoch; `never` from 0."""
+    if not ms:
+        return "never"
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def duration(seconds: float) -> str:
+    """`840 ms`, `4.2 s`, `3 min 20 s`, `5 h 10 min`, `9 d 3 h`."""
+    if seconds < 0:
+        return f"-{duration(-seconds)}"
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 99.95:
+        return f"{seconds:.1f} s"
+    for big, size, small, part in _SPANS:
+        whole, rest = divmod(round(seconds / part), size // part)
+        if whole:
+            return f"{whole} {big} {rest} {small}" if rest else f"{whole} {big}"
+    return f"{seconds:.0f} s"
+
+
+def plural(number: int, noun: str) -> str:
+    """`1 check`, `3 checks`, `12,345 rows`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def data_size(number: float) -> str:
+    """`512 B`, `1.5 KiB`, `3.2 GiB` from bytes."""
+    if number < 1024:
+        return f"{number:.0f} B"
+    for unit in ("KiB", "MiB", "GiB"):
+        number /= 1024
+        if number < 1024:
+            return f"{number:.1f} {unit}"
+    return f"{number / 1024:.1f} TiB"

@@ -1,0 +1,134 @@
+"""The drill history: records are kept whole, and what can't be read is said."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from kitestring.backup.drill_history import DrillHistory, new_drill_id
+from kitestring.errors import DrillNotFound, DrillRecordUnreadable
+from kitestring.model.drill import CollectionScore, DrillRecord, Objective, Phase, Recall
+
+RECORD = DrillRecord(
+    id="20250131T013000Z-1a2b3c",
+    backup="20250131T010000Z-aaaaaa",
+    cluster="local",
+    server_version="v2.3.5",
+    started_at=1_738_287_000_000,
+    finished_at=1_738_287_020_000,
+    boundary=1_738_285_200_000,
+    rpo_seconds=1800.0,
+    rto_seconds=9.5,
+    phases=(Phase("target", 4.0), Phase("copy", 1.5), Phase("import", 8.0)),
+    collections=(
+        CollectionScore(
+            "docs",
+            10,
+            10,
+            True,
+            True,
+            0,
+            ("alias `docs`",),
+            Recall(10, 40, 0.99, 0.98, 1.0, 0.9, None),
+            "40 golden queries",
+        ),
+    ),
+    objectives=(Objective("rpo", "at most 24h", "30 min", True),),
+    passed=True,
+    notes=("a note",),
+)
+
+
+def history(tmp_path: Path) -> DrillHistory:
+    return DrillHistory(tmp_path / "state" / "drills")
+
+
+def test_a_record_comes_back_as_it_was(tmp_path: Path) -> None:
+    kept = history(tmp_path)
+    kept.write(RECORD)
+    assert kept.record(RECORD.id) == RECORD
+    assert kept.record("latest") == RECORD
+
+
+def test_the_newest_drill_is_first(tmp_path: Path) -> None:
+    kept = history(tmp_path)
+    for day in ("03", "01", "02"):
+        kept.write(replace(RECORD, id=f"202502{day}T000000Z-000000"))
+    assert [s.id[:8] for s in kept.summaries()] == ["20250203", "20250202", "20250201"]
+    assert [r.id[:8] for r in kept.records()] == ["20250203", "20250202", "20250201"]
+    assert kept.record("latest").id.startswith("20250203")
+
+
+def test_a_summary_has_the_phases_by_name(tmp_path: Path) -> None:
+    kept = history(tmp_path)
+    kept.write(RECORD)
+    (summary,) = kept.summaries()
+    assert summary.phases == {"target": 4.0, "copy": 1.5, "import": 8.0}
+    assert (summary.passed, summary.readable, summary.rpo_seconds) == (True, True, 1800.0)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text[: len(text) // 2],
+        lambda _text: "",
+        lambda _text: "[]",
+        lambda text: text.replace('"schema_version": 1', '"schema_version": 9'),
+        lambda text: text.replace('"passed": true', '"passed": true, "pased": true'),
+        lambda text: text.replace('"rpo_seconds": 1800.0', '"rpo_seconds": "soon"'),
+        lambda text: text.replace("-1a2b3c", "-ffffff"),
+    ],
+    ids=["cut", "empty", "other-json", "newer-version", "unknown-key", "type", "other-id"],
+)
+def test_a_record_that_cannot_be_read_is_reported_and_has_not_passed(
+    tmp_path: Path, damage: object
+) -> None:
+    kept = history(tmp_path)
+    path = kept.write(RECORD)
+    kept.write(replace(RECORD, id="20250101T000000Z-000000"))
+    path.write_text(damage(path.read_text()))  # type: ignore[operator]
+    newest, older = kept.summaries()
+    assert not newest.readable
+    assert not newest.passed
+    assert str(path) in newest.problem
+    assert newest.started_at == 1_738_287_000_000  # from its id
+    assert older.readable
+    with pytest.raises(DrillRecordUnreadable, match="can't be read"):
+        kept.record(RECORD.id)
+    with pytest.raises(DrillRecordUnreadable):
+        kept.records()
+
+
+@pytest.mark.parametrize("name", ["../state", "20250131T013000Z-ffffff", "", "latest "])
+def test_an_unknown_drill_is_not_found(tmp_path: Path, name: str) -> None:
+    kept = history(tmp_path)
+    kept.write(RECORD)
+    with pytest.raises(DrillNotFound, match="no drill"):
+        kept.record(name)
+
+
+def test_an_empty_history_says_that_no_drill_was_run(tmp_path: Path) -> None:
+    kept = history(tmp_path)
+    assert kept.summaries() == []
+    assert not kept.folder.exists()
+    with pytest.raises(DrillNotFound, match="no drill has been run"):
+        kept.record("latest")
+
+
+def test_a_record_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
+    kept = history(tmp_path)
+    with pytest.raises(ValueError, match="JSON"):
+        kept.write(replace(RECORD, rto_seconds=float("nan")))
+    assert list(kept.folder.iterdir()) == []
+    with pytest.raises(ValueError, match="drill id"):
+        kept.write(replace(RECORD, id="../x"))
+
+
+def test_ids_sort_by_time() -> None:
+    first = new_drill_id(datetime(2025, 1, 31, 9, tzinfo=UTC))
+    second = new_drill_id(datetime(2025, 1, 31, 10, tzinfo=UTC))
+    assert first < second
+    assert first.startswith("20250131T090000Z-")

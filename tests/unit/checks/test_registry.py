@@ -1,0 +1,95 @@
+"""What checks there are, and how they are chosen."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from kitestring.checks.registry import BY_ID, CHECKS, FAMILIES, select
+from kitestring.errors import UsageError
+from kitestring.render.markdown import checks_markdown
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_ids_are_stable():
+    """Scripts and silenced findings name them: add to this list, change nothing in it."""
+    assert list(BY_ID) == [
+        "schema.missing-collection",
+        "schema.drift",
+        "schema.unmanaged",
+        "index.missing",
+        "index.drift",
+        "index.unmanaged",
+        "index.unindexed-rows",
+        "index.segments",
+        "load.state",
+        "load.replicas",
+        "alias.drift",
+        "rows.scan",
+        "ledger.absent",
+        "rows.missing",
+        "rows.orphan",
+        "rows.stale",
+        "rows.duplicate",
+        "embedding.model-mismatch",
+        "chunking.mismatch",
+        "backup.none",
+        "backup.unreadable",
+        "backup.too-old",
+        "backup.unverified",
+        "backup.not-drilled",
+        "backup.coverage",
+    ]
+
+
+def test_every_check_is_documented():
+    for check in CHECKS:
+        assert re.fullmatch(r"[a-z]+\.[a-z-]+", check.id)
+        assert not check.info.title.endswith(".")
+        for text in (check.info.meaning, check.info.cause, check.info.mend):
+            assert text.endswith(".")
+
+
+def test_requirements_are_checks_and_come_first():
+    order = list(BY_ID)
+    for check in CHECKS:
+        for name in check.requires:
+            assert order.index(name) < order.index(check.id)
+            assert set(BY_ID[name].requires) <= set(check.requires)
+
+
+def test_the_reference_page_is_generated():
+    page = (ROOT / "docs/reference/checks.md").read_text()
+    assert page == checks_markdown(check.info for check in CHECKS)
+
+
+@pytest.mark.parametrize(
+    ("only", "ids"),
+    [
+        (["load.state"], ["schema.missing-collection", "load.state"]),
+        (["load"], ["schema.missing-collection", "load.state", "load.replicas"]),
+        (["load.*"], ["schema.missing-collection", "load.state", "load.replicas"]),
+        (["schema.unmanaged"], ["schema.unmanaged"]),
+        (["embedding"], ["schema.missing-collection", "rows.scan", "embedding.model-mismatch"]),
+    ],
+)
+def test_select(only, ids):
+    assert [check.id for check in select(only)] == ids
+
+
+def test_select_all():
+    assert select() == CHECKS
+    assert {check.id for check in select(FAMILIES)} == set(BY_ID)
+
+
+@pytest.mark.parametrize(
+    ("name", "near"), [("index.drft", "index.drift"), ("embeding", "embedding")]
+)
+def test_a_mistyped_name(name, near):
+    with pytest.raises(UsageError) as caught:
+        select([name])
+    assert f"did you mean `{near}`?" in caught.value.hint
+    assert caught.value.exit_code == 64

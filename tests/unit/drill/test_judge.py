@@ -1,0 +1,100 @@
+"""Objectives: what was not measured is not met."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from kitestring.drill.judge import judge, rto_seconds
+from kitestring.model.drill import CollectionScore, Objective, Recall
+from kitestring.spec.models import Objectives
+
+WANTED = Objectives(rpo=3600.0, rto=60.0)
+GOOD = CollectionScore("docs", 10, 10, True, True, 0, (), Recall(10, 40, 0.99, 0.97, 1.0, 0.9))
+
+
+def by_name(objectives: tuple[Objective, ...]) -> dict[str, bool]:
+    return {o.name: o.met for o in objectives}
+
+
+def test_everything_met() -> None:
+    found = judge(WANTED, rpo=10.0, rto=12.0, scores=[GOOD], expected=["docs"])
+    assert [o.name for o in found] == [
+        "rpo",
+        "rto",
+        "recall of docs",
+        "rows",
+        "content",
+        "deleted keys",
+        "definitions",
+    ]
+    assert all(o.met for o in found)
+
+
+@pytest.mark.parametrize(
+    ("score", "missed"),
+    [
+        (
+            replace(GOOD, rows_restored=9, keys_match=False, content_match=False),
+            ["rows", "content"],
+        ),
+        (replace(GOOD, content_match=False), ["content"]),
+        (replace(GOOD, deleted_present=1), ["deleted keys"]),
+        (replace(GOOD, differences=("alias `a` is not restored",)), ["definitions"]),
+        (replace(GOOD, recall=replace(GOOD.recall, mean=0.94)), ["recall of docs"]),
+        (replace(GOOD, recall=None, recall_reason="no vector field"), ["recall of docs"]),
+    ],
+)
+def test_each_fault_misses_its_own_objective(score: CollectionScore, missed: list[str]) -> None:
+    found = judge(WANTED, rpo=10.0, rto=12.0, scores=[score], expected=["docs"])
+    assert [o.name for o in found if not o.met] == missed
+
+
+def test_a_surplus_in_one_collection_does_not_hide_a_loss_in_another() -> None:
+    scores = [
+        replace(GOOD, name="a", rows_restored=9, keys_match=False),
+        replace(GOOD, name="b", rows_restored=11, keys_match=False),
+    ]
+    assert not by_name(judge(None, rpo=1, rto=1, scores=scores, expected=["a", "b"]))["rows"]
+
+
+def test_late_and_slow() -> None:
+    found = by_name(judge(WANTED, rpo=3600.1, rto=60.1, scores=[GOOD], expected=["docs"]))
+    assert (found["rpo"], found["rto"]) == (False, False)
+    edge = by_name(judge(WANTED, rpo=3600.0, rto=60.0, scores=[GOOD], expected=["docs"]))
+    assert (edge["rpo"], edge["rto"]) == (True, True)
+
+
+def test_nothing_compared_is_nothing_met() -> None:
+    found = by_name(judge(WANTED, rpo=1.0, rto=None, scores=[], expected=["docs"]))
+    assert found == {
+        "rpo": True,
+        "rto": False,
+        "rows": False,
+        "content": False,
+        "deleted keys": False,
+        "definitions": False,
+    }
+
+
+def test_a_collection_that_was_not_compared_is_named() -> None:
+    found = judge(None, rpo=1, rto=1, scores=[GOOD], expected=["docs", "other"])
+    assert [o.met for o in found] == [False] * 4
+    assert "other" in found[0].measured
+
+
+def test_without_objectives_only_the_evidence_is_judged() -> None:
+    found = judge(None, rpo=9e9, rto=9e9, scores=[GOOD], expected=["docs"])
+    assert [o.name for o in found] == ["rows", "content", "deleted keys", "definitions"]
+    assert all(o.met for o in found)
+
+
+def test_an_empty_collection_has_no_recall_to_miss() -> None:
+    empty = CollectionScore("docs", 0, 0, True, True, 0, (), None, "no rows")
+    assert all(o.met for o in judge(WANTED, rpo=1, rto=1, scores=[empty], expected=["docs"]))
+
+
+def test_the_start_of_the_target_is_no_part_of_the_rto() -> None:
+    phases = {"target": 100.0, "copy": 1.0, "import": 2.0, "load": 3.0, "first_query": 0.5}
+    assert rto_seconds(phases) == 6.5

@@ -1,0 +1,146 @@
+"""How a restored collection is asked, and when recall can't be measured."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from kitestring.drill.probe import (
+    KeySample,
+    Probe,
+    Queries,
+    RecallProbe,
+    first_answer,
+    probe_for,
+)
+from kitestring.model.backup import CollectionBackup, RowDigest
+from kitestring.model.collection import Field, Index, Schema
+
+SCHEMA = Schema(
+    (
+        Field("id", "VARCHAR", primary=True, max_length=64),
+        Field("embedding", "FLOAT_VECTOR", dim=4),
+        Field("bits", "BINARY_VECTOR", dim=8),
+    )
+)
+INDEX = Index("embedding", "embedding", "HNSW", "COSINE", {"M": "16"})
+BACKUP = CollectionBackup(
+    "docs", 1, SCHEMA, 1, (), "", {}, (INDEX,), (), True, 1, (), RowDigest(0, "0", "0")
+)
+ROWS = np.random.default_rng(3).normal(size=(400, 4)).astype(np.float32)
+KEYS = [f"k{i:03}" for i in range(400)]
+
+
+def batch(start: int = 0, stop: int = 400) -> pa.RecordBatch:
+    flat = pa.array(ROWS[start:stop].reshape(-1))
+    return pa.RecordBatch.from_arrays(
+        [pa.array(KEYS[start:stop]), pa.FixedSizeListArray.from_arrays(flat, 4)],
+        names=["id", "embedding"],
+    )
+
+
+class Server:
+    """Searches exactly; `blind` rows are stored and never found, as with a damaged index."""
+
+    def __init__(self, blind: frozenset[str] = frozenset(), rows: int = 400) -> None:
+        self.blind, self.rows, self.asked = blind, rows, []
+
+    def describe(self, _name: str) -> Any:
+        return SimpleNamespace(schema=SCHEMA)
+
+    def scan(self, _name: str, columns: list[str], batch_rows: int = 100) -> Any:
+        for start in range(0, self.rows, batch_rows):
+            yield batch(start, min(start + batch_rows, self.rows)).select(columns)
+
+    def search(self, _name: str, vectors: Any, *, limit: int, field: str, params: Any) -> Any:
+        self.asked.append((limit, field, dict(params)))
+        unit = ROWS[: self.rows] / np.linalg.norm(ROWS[: self.rows], axis=1, keepdims=True)
+        answers = []
+        for vector in np.asarray(vectors):
+            scores = unit @ (vector / np.linalg.norm(vector))
+            order = [i for i in np.argsort(-scores) if KEYS[i] not in self.blind][:limit]
+            answers.append([SimpleNamespace(key=KEYS[i], score=float(scores[i])) for i in order])
+        return answers
+
+
+def probe(k: int = 10) -> Probe:
+    found = probe_for(BACKUP, None, {"ef": 5}, k)
+    assert isinstance(found, Probe)
+    return found
+
+
+def recall_of(server: Server, queries: Queries) -> float:
+    asked = RecallProbe(server, "docs", probe(), queries)
+    for part in server.scan("docs", ["id", "embedding"]):
+        asked.add(part, "id")
+    return asked.result("seed").mean
+
+
+@pytest.mark.parametrize(
+    ("backup", "field", "reason"),
+    [
+        (replace(BACKUP, schema=replace(SCHEMA, fields=SCHEMA.fields[:1])), None, "no vector"),
+        (BACKUP, "bits", "no exact search over BINARY_VECTOR"),
+        (BACKUP, "id", "no vector field"),
+        (replace(BACKUP, indexes=()), None, "no index on `embedding`"),
+        (replace(BACKUP, indexes=(replace(INDEX, metric="HAMMING"),)), None, "HAMMING"),
+    ],
+)
+def test_why_recall_cannot_be_measured(
+    backup: CollectionBackup, field: str | None, reason: str
+) -> None:
+    found = probe_for(backup, field, None, 10)
+    assert isinstance(found, str)
+    assert reason in found
+
+
+def test_the_sample_is_the_same_rows_in_whatever_order_they_come() -> None:
+    def drawn(parts: list[pa.RecordBatch], seed: str) -> list[Any]:
+        sample = KeySample(20, seed, "id", "embedding")
+        for part in parts:
+            sample.add(part)
+        queries = sample.queries()
+        assert queries is not None
+        for key, vector in zip(queries.own, queries.vectors, strict=True):
+            assert np.array_equal(vector, ROWS[KEYS.index(str(key))])
+        return list(queries.own)
+
+    whole = drawn([batch()], "a")
+    assert whole == drawn([batch(300, 400), batch(0, 300)], "a")
+    assert len(set(whole)) == 20
+    assert whole != drawn([batch()], "b")
+    assert KeySample(5, "a", "id", "embedding").queries() is None
+
+
+def test_recall_is_full_for_an_index_that_finds_everything() -> None:
+    sample = KeySample(30, "s", "id", "embedding")
+    sample.add(batch())
+    queries = sample.queries()
+    assert queries is not None
+    assert recall_of(Server(), queries) == 1.0
+
+
+def test_rows_that_the_index_does_not_find_cost_recall() -> None:
+    queries = Queries(ROWS[:30] * 1.1, (None,) * 30, "30 queries")
+    blind = frozenset(KEYS[::2])
+    assert 0.35 < recall_of(Server(blind), queries) < 0.65
+
+
+def test_the_search_asks_for_one_more_where_the_own_row_is_left_out() -> None:
+    server = Server()
+    queries = Queries(ROWS[:2], ("k000", "k001"), "2 stored vectors")
+    asked = RecallProbe(server, "docs", probe(), queries)
+    assert server.asked == [(11, "embedding", {"ef": 11})]
+    assert [len(a) for a in asked.answers] == [10, 10]
+    assert "k000" not in asked.answers[0]
+
+
+def test_the_first_answer_is_right_only_when_a_row_finds_itself() -> None:
+    assert first_answer(Server(), "docs", probe(), 1.0) is not None
+    assert first_answer(Server(rows=0), "docs", probe(), 1.0) is not None  # an empty collection
+    assert first_answer(Server(frozenset({"k000"})), "docs", probe(), 0.2) is None

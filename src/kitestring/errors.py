@@ -38,7 +38,7 @@ class UsageError(KitestringError):
     code, exit_code = "usage", 64
 
 
-class Interrupted(KitestringError):  # noqa: N818 - a state, not a fault
+class Interrupted(KitestringError):
     """The user asked us to stop."""
 
     code, exit_code = "interrupted", 130

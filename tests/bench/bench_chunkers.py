@@ -2,16 +2,19 @@
 
     python tests/bench/bench_chunkers.py
 
-Prints JSON; the last part of each entry is about texts that are hard to cut. A library that is not installed is left out (`pip install chonkie
+Prints JSON. A library that is not installed is left out (`pip install chonkie
 langchain-text-splitters` brings both). For each strategy, at 600 characters with an overlap of 80:
 passages, seconds, passages longer than asked for, overlaps greater than asked for, passages that
-are no slice of the document, and visible characters of the documents that are in no passage.
+are no slice of the document, visible characters of the documents that are in no passage, passages
+that stop within a sentence, and passages with text of more than one section. The same again for
+texts that are hard to cut.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -32,6 +35,9 @@ HARD = {
     "one long line": "; ".join(f"key{n}=value{n}" for n in range(400)),
     "indented code": "".join(f"{'    ' * (n % 8)}call_{n}(x)\n" for n in range(300)),
 }
+_SENTENCE_END = re.compile(r"[.!?。！？…][\"'”’)\]]*\Z")  # noqa: RUF001
+_PARAGRAPH_END = re.compile(r"\s*\Z|[ \t]*\n[ \t]*\n")
+_SECOND_SECTION = re.compile(r"^[^#\s].*(?:\n.*)*\n#{1,6} ", re.MULTILINE)
 Split = Callable[[str], list[str]]
 
 
@@ -50,6 +56,21 @@ def langchain(name: str) -> Split:
     return splitter.split_text  # type: ignore[no-any-return]
 
 
+def langchain_sentences() -> Split:
+    """The recursive splitter, told to cut at paragraphs, then sentences, then words."""
+    from langchain_text_splitters import RecursiveCharacterTextSplitter
+
+    ends = [r"\n[ \t]*\n", r"(?<=[.!?])\s+", r"\n", r"\s+", ""]
+    splitter = RecursiveCharacterTextSplitter(
+        separators=ends,
+        is_separator_regex=True,
+        keep_separator="end",
+        chunk_size=SIZE,
+        chunk_overlap=OVERLAP,
+    )
+    return splitter.split_text
+
+
 def chonkie(name: str, **options: object) -> Split:
     import chonkie as library
 
@@ -65,6 +86,7 @@ CANDIDATES: dict[str, tuple[str, Callable[[], Split]]] = {
         "langchain_text_splitters",
         lambda: langchain("RecursiveCharacterTextSplitter"),
     ),
+    "langchain sentence": ("langchain_text_splitters", langchain_sentences),
     "langchain markdown": ("langchain_text_splitters", lambda: langchain("MarkdownTextSplitter")),
     "chonkie token": ("chonkie", lambda: chonkie("TokenChunker", chunk_overlap=OVERLAP)),
     "chonkie sentence": ("chonkie", lambda: chonkie("SentenceChunker", chunk_overlap=OVERLAP)),
@@ -123,7 +145,7 @@ def import_seconds(module: str) -> float:
 def faithfulness(texts: list[str], passages: list[list[str]]) -> dict[str, int]:
     """What the passages do to the texts. A passage stands where it is first found after the start
     of the one before."""
-    too_long = too_much_overlap = strangers = lost = 0
+    too_long = too_much_overlap = strangers = lost = broken = mixed = 0
     for text, parts in zip(texts, passages, strict=True):
         covered = bytearray(len(text))
         start = end = 0
@@ -136,6 +158,10 @@ def faithfulness(texts: list[str], passages: list[list[str]]) -> dict[str, int]:
             too_much_overlap += number > 0 and end - at > OVERLAP
             start, end = at, at + len(part)
             covered[start:end] = b"\x01" * len(part)
+            body = part.rstrip()
+            stop = at + len(body)
+            broken += not _SENTENCE_END.search(body) and not _PARAGRAPH_END.match(text, stop)
+            mixed += _SECOND_SECTION.search(part) is not None
         lost += sum(not c and not char.isspace() for c, char in zip(covered, text, strict=True))
     return {
         "passages": sum(map(len, passages)),
@@ -143,6 +169,8 @@ def faithfulness(texts: list[str], passages: list[list[str]]) -> dict[str, int]:
         "too_much_overlap": too_much_overlap,
         "not_in_document": strangers,
         "visible_characters_lost": lost,
+        "stop_within_sentence": broken,
+        "more_than_one_section": mixed,
     }
 
 

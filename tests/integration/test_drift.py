@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -54,7 +55,7 @@ def found(loaded, **options):
     return {f.check: f.observed for f in report.findings if f.severity == "fail"}, report.exit_code
 
 
-def test_clean_then_every_fault_of_the_rows(ingested, milvus, capsys):
+def test_clean_then_every_fault_of_the_rows(ingested, milvus, capsys, tmp_path):
     loaded, name, _ = ingested
     start = time.monotonic()
     assert found(loaded) == ({}, 0)
@@ -100,6 +101,13 @@ def test_clean_then_every_fault_of_the_rows(ingested, milvus, capsys):
     assert kitestring("embedding", "check", "--spec", loaded.file) == 2
     assert kitestring("drift", "--spec", loaded.file, "--only", "load") == 0
     assert kitestring("drift", "--spec", loaded.file, "--no-rows") == 0
+
+    # the hints mend it
+    milvus.delete(name, ["nobody-knows-me", doubled[0]["id"]])
+    corpus = tmp_path / "corpus"
+    again = ("--verify", "--allow-mixed", "--collection", name, "--spec", loaded.file)
+    assert kitestring("ingest", corpus, *again) == 0
+    assert found(loaded) == ({}, 0)
 
 
 def test_every_fault_of_the_definitions(ingested, milvus, unique):
@@ -198,3 +206,33 @@ def test_the_index_comes_into_memory(ingested, milvus):
         return not report.findings
 
     assert wait_until(settled, timeout=120, what="the handoff", longest=2.0) < 120
+
+
+@pytest.mark.server
+def test_a_server_that_dies_while_it_is_observed(tmp_path, monkeypatch, capsys):
+    """An error and no report: what was seen until then proves nothing."""
+    from kitestring.clients.milvus.client import MilvusServer
+    from kitestring.local import running
+
+    with running(tmp_path / "milvus", timeout=120) as state:
+        file = tmp_path / "cluster.yaml"
+        file.write_text(
+            "version: 1\ncluster: {name: dying}\nstate: state\n"
+            f"connection: {{uri: '{state.uri}', timeout: 3s}}\n"
+        )
+        assert kitestring("drift", "--spec", file) == 0
+        listing = MilvusServer.list_collections
+
+        def dies(self):
+            os.kill(state.pid, signal.SIGKILL)
+            wait_until(lambda: not Path(f"/proc/{state.pid}/fd/0").exists(), timeout=20, what="end")
+            return listing(self)
+
+        monkeypatch.setattr(MilvusServer, "list_collections", dies)
+        capsys.readouterr()
+        out = tmp_path / "report.json"
+        assert kitestring("drift", "--spec", file, "-o", "json", "--out", out) == 1
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        assert "no Milvus answers" in captured.err
+        assert not out.exists()

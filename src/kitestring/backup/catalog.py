@@ -65,10 +65,10 @@ class Catalog:
         """All backups, newest first. Those that can't be read have `readable=False`."""
         return [self._summary(id_, names) for id_, names in sorted(self._found().items())[::-1]]
 
-    def newest(self) -> BackupManifest | None:
-        """The newest backup that can be read; None where there is none."""
+    def newest(self, cluster: str | None = None) -> BackupManifest | None:
+        """The newest backup (of a cluster) that can be read; None where there is none."""
         for summary in self.summaries():
-            if summary.readable:
+            if summary.readable and cluster in (None, summary.cluster):
                 try:
                     return self.manifest(summary.id)
                 except ManifestUnreadable:

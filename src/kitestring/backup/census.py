@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -38,6 +38,7 @@ def take_census(
     *,
     boundary: int,
     label: str | None,
+    alive: Callable[[], None] = lambda: None,
 ) -> Census:
     """Reads every row of a backed-up collection.
 
@@ -45,6 +46,7 @@ def take_census(
         reader: gives objects by their keys below Milvus's root path.
         boundary: ms since the epoch; later rows and deletes are left out.
         label: the field that names a row's embedding model; None where there is none.
+        alive: called before each segment.
 
     Raises:
         BackupError: a segment's logs do not hold as many rows as the server says it has.
@@ -57,7 +59,8 @@ def take_census(
     for segment in segments:
         ref = SegmentRef(collection_id, segment.partition_id, segment.id)
         files = segment_files(reader, "", collection_id, segment.partition_id, segment.id)
-        written, _ = rows_written(reader, files, ref)
+        alive()
+        written = rows_written(reader, files, ref)
         if written != segment.rows:
             raise BackupError(
                 f"the logs of the segment {ref} hold {written} rows, "

@@ -37,18 +37,10 @@ class Source:
 
 @dataclass
 class Tally:
-    """What has been copied so far, in bytes and objects."""
+    """What has been copied so far."""
 
     copied_bytes: int = 0
-    copied: int = 0
-    reused_bytes: int = 0
-    reused: int = 0
-
-    def add(self, other: Tally) -> None:
-        self.copied_bytes += other.copied_bytes
-        self.copied += other.copied
-        self.reused_bytes += other.reused_bytes
-        self.reused += other.reused
+    copied: int = 0  # objects
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +50,13 @@ class Known:
     sizes: Mapping[str, int] = field(default_factory=dict)
     records: Mapping[str, StoredObject] = field(default_factory=dict)  # by source key
     recorded_at: int = 0  # ms since the epoch
+    fresh: dict[str, StoredObject] = field(default_factory=dict)  # brought in by this run
 
     def reusable(self, source: str, info: ObjectInfo) -> StoredObject | None:
         """The pool's copy of a source object; None when it can't be told without reading."""
+        fresh = self.fresh.get(source)
+        if fresh is not None and fresh.size == info.size:
+            return fresh
         record = self.records.get(source)
         if (
             record is not None
@@ -136,13 +132,10 @@ def take_all(
                 finished, running = wait(running, return_when=FIRST_COMPLETED)
                 for future in finished:
                     stored, copied = future.result()
-                    done[stored.source] = stored
+                    done[stored.source] = known.fresh[stored.source] = stored
                     if copied:
                         tally.copied += 1
                         tally.copied_bytes += stored.size
-                    else:
-                        tally.reused += 1
-                        tally.reused_bytes += stored.size
                     alive()
         except BaseException:
             executor.shutdown(wait=True, cancel_futures=True)

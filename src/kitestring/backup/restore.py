@@ -6,6 +6,7 @@ staged files are removed.
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -34,6 +35,7 @@ _DEFAULT_PARTITION = "_default"
 _THREADS = 8
 _IMPORT_TIMEOUT = 3600.0  # seconds without one task getting done
 _INDEX_TIMEOUT = 6 * 3600.0
+_SETTLED = 20.0  # seconds after which a finished index covers no more rows
 _LOAD_TIMEOUT = 3600.0
 
 
@@ -76,8 +78,8 @@ def restore(
         prefix: put before the names that are not in `rename`.
         aliases: create the aliases too; one that another collection has stays where it is, and
             a note says so.
-        overwrite: drop a collection of the same name first. If the restore then fails, that
-            collection is gone.
+        overwrite: replace a collection of the same name. It is restored beside the old one, which
+            goes once the new one is whole; the old one's aliases move to the new one.
         on_phase: told the name and seconds of each phase that is over.
 
     Raises:
@@ -87,19 +89,19 @@ def restore(
         MilvusError, StoreError: nothing is left of the restore.
     """
     wanted = _wanted(manifest, collections, rename or {})
-    named = {c.name: (rename or {}).get(c.name, prefix + c.name) for c in wanted}
+    final = {c.name: (rename or {}).get(c.name, prefix + c.name) for c in wanted}
     run = _Run(catalog, manifest, target, on_phase or (lambda _name, _seconds: None))
-    run.check(named, overwrite)
+    named = run.check(final, overwrite)
     with run.clean_up():
         run.copy(wanted)
-        run.replace(named, overwrite)
         run.import_rows(wanted, named)
         run.index(wanted, named)
         run.load(wanted, named)
         run.confirm(wanted, named)
+        run.replace(final, named)
         if aliases:
-            run.aliases(wanted, named)
-    return RestoreResult(named, sum(c.digest.rows for c in wanted), run.seconds, tuple(run.notes))
+            run.aliases(wanted, final)
+    return RestoreResult(final, sum(c.digest.rows for c in wanted), run.seconds, tuple(run.notes))
 
 
 class _Run:
@@ -117,12 +119,14 @@ class _Run:
         self.seconds: dict[str, float] = {}
         self.notes: list[str] = []
 
-    def check(self, named: Mapping[str, str], overwrite: bool) -> None:
-        """Preconditions; changes nothing."""
-        twice = sorted({n for n in named.values() if list(named.values()).count(n) > 1})
+    def check(self, final: Mapping[str, str], overwrite: bool) -> dict[str, str]:
+        """Preconditions; changes nothing. Returns the names to restore under, which are others
+        than the final ones where a collection is to be replaced."""
+        twice = sorted({n for n in final.values() if list(final.values()).count(n) > 1})
         if twice:
             raise RestoreRefused(f"two collections would both be restored as `{twice[0]}`")
-        for name in named.values():
+        named = dict(final)
+        for backed_up, name in final.items():
             owner = self.milvus.alias_owner(name)
             if owner is not None:
                 raise RestoreRefused(
@@ -130,12 +134,16 @@ class _Run:
                     hint="restore to another name with --rename",
                     subject=name,
                 )
-            if self.milvus.has_collection(name) and not overwrite:
+            if not self.milvus.has_collection(name):
+                continue
+            named[backed_up] = f"{name[:230]}_restoring_{secrets.token_hex(4)}"
+            if not overwrite:
                 raise RestoreRefused(
                     f"the target has a collection `{name}` already; nothing was changed",
                     hint="restore to another name with --rename, or replace it with --overwrite",
                     subject=name,
                 )
+        return named
 
     @contextmanager
     def clean_up(self) -> Iterator[None]:
@@ -186,12 +194,6 @@ class _Run:
                 hint="restore another backup; `kitestring backup verify` checks them",
                 subject=stored.key,
             )
-
-    def replace(self, named: Mapping[str, str], overwrite: bool) -> None:
-        """Drops what is to be overwritten. The copy is there and checked by now."""
-        for name in named.values():
-            if overwrite and self.milvus.has_collection(name):
-                self._drop(name)
 
     def import_rows(self, wanted: Sequence[CollectionBackup], named: Mapping[str, str]) -> None:
         with self.phase("import"):
@@ -258,15 +260,31 @@ class _Run:
                     self._await_index(backup, named[backup.name])
 
     def _await_index(self, backup: CollectionBackup, name: str) -> None:
+        short: list[tuple[int, float]] = []  # the rows that the index covers, and since when
+
         def built() -> bool:
             states = self.milvus.describe(name).indexes
             failed = [s.index.name for s in states if s.state == "Failed"]
             if failed:
                 raise MilvusError(f"the server could not build the index `{failed[0]}` of `{name}`")
-            return len(states) == len(backup.indexes) and all(
-                s.state == "Finished" and not s.pending_rows and s.total_rows >= backup.digest.rows
-                for s in states
-            )
+            if len(states) != len(backup.indexes) or any(
+                s.state != "Finished" or s.pending_rows for s in states
+            ):
+                short.clear()
+                return False
+            rows = min(s.total_rows for s in states)
+            if rows >= backup.digest.rows:
+                return True
+            # an import may be counted late; rows that are not in the backup never are
+            if not short or short[-1][0] != rows:
+                short.append((rows, time.monotonic()))
+            elif time.monotonic() - short[-1][1] > _SETTLED:
+                raise RestoreIncomplete(
+                    f"`{name}` has {rows:,} rows, not {backup.digest.rows:,}",
+                    hint="nothing is left of this restore; `kitestring backup verify --tier full` "
+                    "tells whether the backup is whole",
+                )
+            return False
 
         wait_until(built, timeout=_INDEX_TIMEOUT, what=f"the index of `{name}`", longest=0.5)
 
@@ -316,6 +334,27 @@ class _Run:
     def _stored(self, name: str) -> int:
         return sum(s.rows for s in self.milvus.segments(name) if s.state == "Flushed")
 
+    def replace(self, final: Mapping[str, str], named: Mapping[str, str]) -> None:
+        """Puts what was restored beside an old collection in its place."""
+        for backed_up, name in final.items():
+            beside = named[backed_up]
+            if beside == name:
+                continue
+            for alias in self.milvus.describe(name).aliases:
+                self.milvus.move_alias(beside, alias)
+            # from here on the restored collection is the only one: it must not be cleaned up
+            self.created.remove(beside)
+            try:
+                self.milvus.drop_collection(name)
+                self.milvus.rename_collection(beside, name)
+            except MilvusError as error:
+                raise RestoreIncomplete(
+                    f"`{name}` was restored as `{beside}`, but could not take its place: "
+                    f"{error.message}",
+                    hint=f"rename `{beside}` to `{name}`",
+                    subject=name,
+                ) from error
+
     def aliases(self, wanted: Sequence[CollectionBackup], named: Mapping[str, str]) -> None:
         for backup in wanted:
             for alias in backup.aliases:
@@ -330,8 +369,6 @@ class _Run:
 
     def _drop(self, name: str) -> None:
         if self.milvus.has_collection(name):
-            for alias in self.milvus.describe(name).aliases:
-                self.milvus.drop_alias(alias)
             self.milvus.drop_collection(name)
 
     def _remove_staged(self) -> None:

@@ -84,9 +84,10 @@ def check(
 
 
 def command(loaded: LoadedSpec, *words: str) -> str:
-    """A `kitestring` command line for this spec, as one would type it."""
+    """A `kitestring` command line for this spec, in backticks."""
     verb, *rest = words
-    return shlex.join(["kitestring", *verb.split(), "--spec", str(loaded.file), *rest])
+    line = shlex.join(["kitestring", *verb.split(), "--spec", str(loaded.file), *rest])
+    return f"`{line}`"
 
 
 def rows_text(count: int) -> str:

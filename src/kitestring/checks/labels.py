@@ -62,8 +62,8 @@ def chunker_mismatch(loaded: LoadedSpec, snapshot: Snapshot) -> Iterator[Finding
 
 
 def _again(pair: Pair) -> str:
-    flags = ("--verify", "--allow-mixed")
-    return command(pair.loaded, "ingest", "--collection", pair.spec.name, *flags) + " PATH..."
+    rest = ("--verify", "--allow-mixed", "PATH...")
+    return command(pair.loaded, "ingest", "--collection", pair.spec.name, *rest)
 
 
 def _compared(
@@ -144,8 +144,8 @@ CHECKS = (
         "vectors of two models means nothing: these rows are found by chance, or never.",
         cause="Ingestion ran with another model, a model was upgraded half-way, or a restore "
         "brought back rows from before the upgrade.",
-        mend="Ingest the documents again with the right model (`--verify --allow-mixed`), or all of "
-        "them into a new collection, and move the alias.",
+        mend="Ingest the documents again with the right model (`--verify --allow-mixed`), or "
+        "all of them into a new collection, and move the alias.",
         rows=True,
     ),
     check(

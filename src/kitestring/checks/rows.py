@@ -39,9 +39,9 @@ def scan(loaded: LoadedSpec, snapshot: Snapshot) -> Iterator[Finding]:
             f"not all rows could be read: {reason or 'no reason was given'}",
             expected="a complete scan",
             observed="none" if census is None else rows_text(census.rows_read) + " read",
-            hint="load the collection or name `storage` in the spec, then run this again"
-            if not pair.observed.info.loaded
-            else "run this again; name `storage` in the spec where the segment files can be read",
+            hint="run this again while nothing is written"
+            if pair.observed.info.loaded
+            else command(loaded, "reconcile") + " loads it; then run this again",
             location=pair.locate(),
             inconclusive=True,
         )
@@ -59,8 +59,8 @@ def ledger_absent(loaded: LoadedSpec, snapshot: Snapshot) -> Iterator[Finding]:
                 expected=f"a ledger in {loaded.state_dir}",
                 observed="none",
                 hint="ingest with "
-                + command(loaded, "ingest", "--collection", pair.spec.name)
-                + " PATH..., or correct `state` of the spec if the ledger is elsewhere",
+                + command(loaded, "ingest", "--collection", pair.spec.name, "PATH...")
+                + ", or correct `state` of the spec if the ledger is elsewhere",
                 location=loaded.locate("state"),
                 inconclusive=True,
             )
@@ -69,7 +69,7 @@ def ledger_absent(loaded: LoadedSpec, snapshot: Snapshot) -> Iterator[Finding]:
 def missing(loaded: LoadedSpec, snapshot: Snapshot) -> Iterator[Finding]:
     """Rows of the ledger that the store does not have."""
     for pair, census in _censuses(loaded, snapshot):
-        if census.complete and census.ledger_rows is not None:
+        if census.ledger_rows is not None:
             yield from _told(
                 "rows.missing",
                 pair,
@@ -154,7 +154,7 @@ def _told(check_id: str, pair: Pair, tally: Tally, what: str, hint: str) -> Iter
 
 
 def _ingest(pair: Pair) -> str:
-    return command(pair.loaded, "ingest", "--collection", pair.spec.name, "--verify") + " PATH..."
+    return command(pair.loaded, "ingest", "--collection", pair.spec.name, "--verify", "PATH...")
 
 
 def _row_check(
@@ -187,9 +187,8 @@ CHECKS = (
         severity=Severity.WARN,
         meaning="The rows of a collection could not all be read, so that checks which look at "
         "rows prove nothing by finding nothing. Inconclusive.",
-        cause="The collection is not loaded and its segment files cannot be read, rows were "
-        "written while the scan ran, or the server stopped answering.",
-        mend="Load the collection or name `storage` in the spec, and run it again.",
+        cause="The collection is not loaded, or rows were written or deleted while the scan ran.",
+        mend="Load the collection, and run it again while nothing is written.",
         rows=True,
     ),
     check(

@@ -82,7 +82,7 @@ def run(command: click.Command, arguments: Sequence[str], name: str) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 1
-    except Exception as error:  # noqa: BLE001 - the last line of defence
+    except Exception as error:
         if verbose:
             raise
         return _say(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kitestring.cli.common import load_spec, output_option, spec_option
+from kitestring.cli.common import load_spec, note, output_option, spec_option
 
 if TYPE_CHECKING:
     from kitestring.model.report import DriftReport
@@ -61,4 +61,4 @@ def show(report: DriftReport, output: str, out: str | None = None) -> None:
         from kitestring.clients.textfile import write_whole
 
         write_whole(Path(out), rendered_drift(report, output))
-        click.echo(f"wrote {out}", err=True)
+        note(f"wrote {out}")

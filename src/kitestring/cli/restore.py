@@ -26,8 +26,8 @@ from kitestring.errors import UsageError
 @click.option("--prefix", default="", metavar="TEXT", help="Put before the other names")
 @click.option("--into", metavar="FILE", help="Spec of another cluster to restore to")
 @click.option("--aliases/--no-aliases", default=True, show_default=True)
-@click.option("--overwrite", is_flag=True, help="Drop collections of the same names first")
-@click.option("--yes", is_flag=True, help="Do not ask before collections are dropped")
+@click.option("--overwrite", is_flag=True, help="Replace collections of the same names")
+@click.option("--yes", is_flag=True, help="Do not ask before collections are replaced")
 @spec_option
 @output_option("text", "json")
 def restore(
@@ -60,7 +60,7 @@ def restore(
     catalog = open_catalog(loaded)
     manifest = catalog.manifest(catalog.resolve(name))
     if overwrite and not yes:
-        asked = click.prompt("collections are dropped; type the backup's id to go on", err=True)
+        asked = click.prompt("collections are replaced; type the backup's id to go on", err=True)
         if asked.strip() != manifest.id:
             raise click.Abort
     with connect(target) as milvus:

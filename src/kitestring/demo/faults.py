@@ -62,11 +62,17 @@ def plant_definition_faults(milvus: Milvus, collection: CollectionSpec) -> list[
     milvus.drop_index(name, wanted.name)
     weaker = Index(wanted.name, wanted.field, wanted.type, wanted.metric, _weaker(wanted.params))
     milvus.create_index(name, weaker, wait=True)
+    milvus.load(name)
     return [
         Fault("index.drift", "the index rebuilt with other parameters"),
         Fault("alias.drift", f"the alias `{collection.aliases[0]}` moved to `{older}`"),
-        Fault("load.state", "the collection released"),
     ]
+
+
+def plant_release(milvus: Milvus, collection: CollectionSpec) -> Fault:
+    """The collection released: nothing of it can be searched."""
+    milvus.release(collection.name)
+    return Fault("load.state", "the collection released")
 
 
 def _weaker(params: Mapping[str, str]) -> dict[str, str]:

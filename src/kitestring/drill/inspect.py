@@ -13,7 +13,6 @@ from kitestring.drill import probe as probes
 from kitestring.drill.compare import compare_rows, definition_differences, deleted_present
 from kitestring.drill.probe import SAMPLE, KeySample, Probe, Queries, RecallProbe
 from kitestring.drill.source import Source
-from kitestring.errors import KitestringError
 from kitestring.model.backup import CollectionBackup
 from kitestring.model.collection import Index
 from kitestring.model.drill import CollectionScore, Recall
@@ -58,11 +57,18 @@ def _counts(server: Milvus, collection: CollectionBackup) -> bool:
 
 
 def inspect(
-    loaded: LoadedSpec, server: Milvus, wanted: CollectionBackup, source: Source, *, seed: str
+    loaded: LoadedSpec,
+    server: Milvus,
+    wanted: CollectionBackup,
+    source: Source,
+    golden: Queries | None,
+    *,
+    seed: str,
 ) -> Inspection:
     """Everything about one collection that a drill compares.
 
-    The rows are read once, for the digests and the exact search together; twice where the
+    `golden` are its golden queries; without them, queries are drawn from the stored vectors. The
+    rows are read once, for the digests and the exact search together; twice where the
     queries are drawn from the rows themselves.
     """
     name = wanted.name
@@ -81,7 +87,6 @@ def inspect(
     asked: RecallProbe | None = None
     sample: KeySample | None = None
     if isinstance(how, Probe):
-        golden = golden_queries(loaded, wanted, how, notes)
         if golden is None:
             sample = KeySample(SAMPLE, seed, key, how.field.name)
         else:
@@ -120,25 +125,6 @@ def inspect(
         ),
         (*notes, *(f"{name}: {text}" for text in rows.differences)),
     )
-
-
-def golden_queries(
-    loaded: LoadedSpec, wanted: CollectionBackup, how: Probe, notes: list[str]
-) -> Queries | None:
-    """The collection's golden queries as vectors; None where there are none, with a note when
-    they were asked for and could not be had."""
-    collection = loaded.spec.collection(wanted.name)
-    if collection is None or collection.golden is None:
-        return None
-    model = loaded.spec.model_named(collection.model)
-    if model is None:
-        notes.append(f"{wanted.name}: golden queries need the collection's model in the spec")
-        return None
-    try:
-        raise NotImplementedError
-    except KitestringError as error:
-        notes.append(f"{wanted.name}: the golden queries could not be asked: {error.message}")
-        return None
 
 
 def _ask(

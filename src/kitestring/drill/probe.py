@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +34,13 @@ class Probe:
     index: Index
     params: Mapping[str, Any]
     k: int
+
+    def params_for(self, limit: int) -> dict[str, Any]:
+        """The search parameters for `limit` answers: HNSW refuses an `ef` below it."""
+        params = dict(self.params)
+        if self.index.type == "HNSW":
+            params["ef"] = max(int(params.get("ef", 0)), limit)
+        return params
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +111,11 @@ def _key_name(target: Milvus, name: str) -> str:
 
 def _finds(target: Milvus, name: str, probe: Probe, key: Key, vector: npt.NDArray[Any]) -> bool:
     hits = target.search(
-        name, [vector.tolist()], limit=probe.k, field=probe.field.name, params=probe.params
+        name,
+        [vector.tolist()],
+        limit=probe.k,
+        field=probe.field.name,
+        params=probe.params_for(probe.k),
     )[0]
     if any(hit.key == key for hit in hits):
         return True
@@ -189,15 +200,13 @@ class RecallProbe:
 def answers(server: Milvus, name: str, probe: Probe, queries: Queries) -> list[list[Key]]:
     """The keys that the server's index finds for each query, best first, own rows left out."""
     extra = int(any(key is not None for key in queries.own))
-    params = dict(probe.params)
-    if probe.index.type == "HNSW":  # the server refuses an ef smaller than the limit
-        params["ef"] = max(int(params.get("ef", 0)), probe.k + extra)
+    limit = probe.k + extra
     found = server.search(
         name,
         queries.vectors.tolist(),
-        limit=probe.k + extra,
+        limit=limit,
         field=probe.field.name,
-        params=params,
+        params=probe.params_for(limit),
     )
     return [
         [hit.key for hit in hits if own is None or hit.key != own][: probe.k]
@@ -210,9 +219,3 @@ def vectors_of(batch: pa.RecordBatch, field: str) -> npt.NDArray[Any]:
     column = batch.column(field)
     flat: npt.NDArray[Any] = column.flatten().to_numpy(zero_copy_only=False)
     return flat.reshape(len(column), column.type.list_size)
-
-
-def golden_vectors(texts: Sequence[str], embed: Callable[[list[str]], Any]) -> Queries:
-    """Golden queries as vectors of the collection's model."""
-    vectors = np.asarray(embed(list(texts)), dtype=np.float32)
-    return Queries(vectors, (None,) * len(texts), f"{len(texts)} golden queries")

@@ -6,7 +6,7 @@ The record is written whatever happens, and the target is torn down whatever hap
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,8 +18,10 @@ from kitestring.backup.interrupts import shielded
 from kitestring.backup.restore import RestoreTarget, restore
 from kitestring.clients.milvus.protocol import Milvus
 from kitestring.clients.store.local import LocalStore
+from kitestring.drill.golden import golden_queries
 from kitestring.drill.inspect import first_query, inspect
 from kitestring.drill.judge import judge, rto_seconds
+from kitestring.drill.probe import Queries
 from kitestring.drill.source import Source, open_source
 from kitestring.drill.target import (
     Target,
@@ -165,6 +167,7 @@ def run_drill(
 def _carry_out(loaded: LoadedSpec, progress: _Progress, plan: _Plan) -> None:
     manifest, tell = progress.manifest, plan.tell
     tell(f"backup {manifest.id}: {manifest.rows:,} rows")
+    golden = golden_queries(loaded, manifest, progress.notes)
     tell("starting a second server")
     begun = time.monotonic()
     with embedded_target(manifest.bytes, keep=plan.keep) as target:
@@ -177,7 +180,7 @@ def _carry_out(loaded: LoadedSpec, progress: _Progress, plan: _Plan) -> None:
             _restore(plan.catalog, progress, target, server, tell)
             _first_query(loaded, progress, server, tell)
             with open_source(loaded) as source:
-                _compare(loaded, progress, server, source, tell)
+                _compare(loaded, progress, server, source, golden, tell)
         if plan.keep:
             progress.notes.append(
                 f"the target still runs at {target.state.uri}; "
@@ -218,13 +221,16 @@ def _compare(
     progress: _Progress,
     server: Milvus,
     source: Source,
+    golden: Mapping[str, Queries],
     tell: OnEvent,
 ) -> None:
     if source.problem:
         progress.notes.append(f"the source's own answers were not compared: {source.problem}")
     for wanted in progress.manifest.collections:
         tell(f"comparing {wanted.name}")
-        seen = inspect(loaded, server, wanted, source, seed=progress.manifest.id)
+        seen = inspect(
+            loaded, server, wanted, source, golden.get(wanted.name), seed=progress.manifest.id
+        )
         progress.scores.append(seen.score)
         progress.notes.extend(seen.notes)
 
@@ -243,7 +249,7 @@ def _choose(catalog: Catalog, cluster: str, backup: str) -> tuple[BackupManifest
     """
     if backup != LATEST:
         return catalog.manifest(catalog.resolve(backup)), []
-    notes = []
+    notes: list[str] = []
     for summary in catalog.summaries():
         if summary.readable and summary.cluster != cluster:
             continue

@@ -8,7 +8,6 @@ segments are not compacted again.
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from kitestring.clients.milvus.protocol import Milvus
+from kitestring.clients.textfile import write_whole
 from kitestring.enforce.lock import exclusive
 from kitestring.enforce.policy import Left, Need, SegmentFacts, needs_compaction, segment_facts
 from kitestring.errors import CollectionNotFound, MilvusError
@@ -178,6 +178,4 @@ def _recall(state: Path) -> dict[str, Left]:
 
 def _remember(state: Path, left: Mapping[str, Left]) -> None:
     plain = {k: {"segments": list(v.segments), "deleted": v.deleted} for k, v in left.items()}
-    temporary = state / f"{REMEMBERED}.{os.getpid()}"
-    temporary.write_text(json.dumps(plain, indent=2, sort_keys=True) + "\n")
-    temporary.replace(state / REMEMBERED)
+    write_whole(state / REMEMBERED, json.dumps(plain, indent=2, sort_keys=True) + "\n")

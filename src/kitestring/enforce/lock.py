@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from kitestring.errors import EnforceBusy
+from kitestring.errors import EnforceBusy, EnforceError
 
 
 @contextmanager
@@ -16,12 +16,21 @@ def exclusive(path: Path, what: str, *, dry_run: bool = False) -> Iterator[None]
 
     Raises:
         EnforceBusy: another process holds it.
+        EnforceError: the file can't be written.
     """
     if dry_run:
         yield
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a")
+    except OSError as error:
+        raise EnforceError(
+            f"the lock {path} can't be written: {error.strerror}",
+            hint="let this user write the directory that `state` of the spec names",
+            subject=str(path),
+        ) from None
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -37,8 +37,13 @@ class Chunk:
 def chunks(text: str, chunking: Chunking) -> list[Chunk]:
     """The passages of a document in their order; none when it holds only white space."""
     spans = _STRATEGIES[chunking.strategy](text, chunking.size, chunking.overlap)
-    found = (_trimmed(text, start, end) for start, end in spans)
-    return [chunk for chunk in found if chunk is not None]
+    found: list[Chunk] = []
+    for start, end in spans:
+        chunk = _trimmed(text, start, end)
+        # white space at the end of a document can leave a last chunk with nothing new in it
+        if chunk is not None and not (found and chunk.end <= found[-1].end):
+            found.append(chunk)
+    return found
 
 
 def _packed(spans: list[Span], size: int, overlap: int) -> Iterator[Span]:

@@ -52,14 +52,19 @@ def extract(path: Path, data: bytes) -> str:
     return text.encode("utf-8", "replace").decode().replace("\x00", "")
 
 
-def _decoded(path: Path, data: bytes) -> str:
-    encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+def _decoded(path: Path, data: bytes, encoding: str = "utf-8-sig") -> str:
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        encoding = "utf-16"
     try:
         text = data.decode(encoding)
-    except UnicodeDecodeError as error:
+    except (UnicodeDecodeError, LookupError) as error:
+        where = (
+            f" (byte {error.start} is 0x{data[error.start]:02x})"
+            if isinstance(error, UnicodeDecodeError)
+            else ""
+        )
         raise ExtractFailed(
-            f"{path}: not {encoding.removesuffix('-sig').upper()} text "
-            f"(byte {error.start} is 0x{data[error.start]:02x})",
+            f"{path}: not text in the encoding {encoding.removesuffix('-sig')}{where}",
             hint="convert it, for instance with `iconv -f LATIN1 -t UTF-8`",
             subject=str(path),
         ) from None
@@ -74,15 +79,12 @@ def _decoded(path: Path, data: bytes) -> str:
 
 def _html(path: Path, data: bytes) -> str:
     from bs4 import BeautifulSoup, Tag
+    from bs4.dammit import EncodingDetector
     from bs4.element import NavigableString, PreformattedString
 
-    soup = BeautifulSoup(data, "html.parser")
-    if soup.contains_replacement_characters:
-        raise ExtractFailed(
-            f"{path}: its bytes do not fit its character encoding",
-            hint="name the right one in `<meta charset=…>`, or convert the file to UTF-8",
-            subject=str(path),
-        )
+    # by itself it would take any bytes for windows-1252
+    encoding = EncodingDetector.find_declared_encoding(data, is_html=True) or "utf-8-sig"
+    soup = BeautifulSoup(_decoded(path, data, encoding), "html.parser")
     for tag in soup(_DROPPED):
         tag.decompose()
     parts: list[str] = []

@@ -104,13 +104,14 @@ def render(
     }
     values = {
         **{name: str(port) for name, port in ports.items()},
-        **{name: json.dumps(str(path)) for name, path in paths.items()},
+        **{name: _quoted(path) for name, path in paths.items()},
         "authorization_enabled": "true" if authorization else "false",
     }
     text = _PLACE.sub(lambda m: values.get(m.group(1), m.group(2) or ""), template)
     settings = {
-        "etcd.config.path": str(data / "configs" / "etcd.yaml"),
+        "etcd.config.path": _quoted(data / "configs" / "etcd.yaml"),
         **{f"{component}.ip": "127.0.0.1" for component in _COMPONENTS},
+        "common.gracefulStopTimeout": "3",  # seconds; a query node waits for its 30 minutes else
         # rotated files instead of a standard output that grows without end
         "log.stdout": "false",
         "log.file.maxSize": "32",
@@ -160,3 +161,8 @@ def _with_settings(text: str, settings: Mapping[str, str]) -> str:
     writer.default_flow_style = False
     writer.dump(document, out)
     return out.getvalue()
+
+
+def _quoted(path: Path) -> str:
+    """A path as a string of YAML, of which JSON is a part."""
+    return json.dumps(str(path), ensure_ascii=False)

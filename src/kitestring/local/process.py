@@ -128,6 +128,17 @@ def stop(pid: int, ports: Iterable[int] = ()) -> None:
         time.sleep(0.05)
 
 
+def kill(pid: int) -> None:
+    """Ends a process at once, and waits for its end."""
+    ps = psutil()
+    try:
+        process = ps.Process(pid)
+        process.kill()
+        process.wait(_STOP_TIMEOUT)
+    except (ps.NoSuchProcess, ps.TimeoutExpired):
+        return
+
+
 def why_not_ready(pid: int, port: int, metrics_port: int, *, timeout: float = 2.0) -> str:
     """Empty when the server answers a client; else what it is waiting for.
 

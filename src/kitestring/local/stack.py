@@ -6,7 +6,7 @@ import json
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,6 +107,8 @@ def down(data: Path, *, remove: bool = False) -> bool:
         pids = dict.fromkeys(([state.pid] if state else []) + process.servers_of(data))
         ports = (state.port, state.metrics_port) if state else ()
         for pid in pids:
+            if remove:
+                process.kill(pid)  # what it would still write is removed anyway
             process.stop(pid, ports if state and pid == state.pid else ())
         (data / STATE_FILE).unlink(missing_ok=True)
         if remove:
@@ -252,7 +254,6 @@ def _run(
 ) -> StackState:
     data, port, metrics = wanted.data, ports[PROXY], ports[METRICS]
     before = {log: log.stat().st_size for log in process.log_files(data) if log.exists()}
-    child = None
     try:
         child = process.start(binaries, data, metrics, tied=wanted.tied)
         problem = ""
@@ -262,10 +263,8 @@ def _run(
                 raise _failure(data, f"ended with code {ended}", before)
             sessions.sweep(ports[ETCD])
             problem = process.why_not_ready(child.pid, port, metrics)
-            if not problem:
-                started = process.started_at(child.pid)
-                if started is None:
-                    continue
+            started = process.started_at(child.pid)
+            if not problem and started is not None:
                 state = StackState(
                     pid=child.pid,
                     started=started,
@@ -275,16 +274,15 @@ def _run(
                     root_path=str(data / "data"),
                 )
                 write_stack_state(data, state)
-                child = None
                 return state
             time.sleep(0.1)
         raise _failure(data, f"did not answer in time: {problem}", before)
-    finally:
-        # also on Ctrl-C: a server that is not handed over does not stay
-        if child is not None:
-            child.kill()
-            with suppress(ChildProcessError):
-                child.wait()
+    except BaseException:
+        # also on Ctrl-C, which may have come before the process was in our hands: found by its
+        # directory, it is ours, since we hold the lock
+        for pid in process.servers_of(data):
+            process.kill(pid)
+        raise
 
 
 def _failure(data: Path, what: str, before: Mapping[Path, int]) -> LocalStartFailed:

@@ -44,7 +44,7 @@ def from_plain(cls: type[T], data: Any) -> T:
         if unknown:
             raise ValueError(f"unknown field {unknown[0]!r} in {cls.__name__}")
     try:
-        result: T = _adapter(cls).validate_python(data)
+        result: T = _adapter(cls).validate_python(data)  # type: ignore[arg-type]
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])

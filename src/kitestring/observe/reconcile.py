@@ -51,7 +51,7 @@ class Reconciled:
     duplicate: Tally = _NONE
 
 
-class Unordered(Exception):  # noqa: N818 - caught where the stream was opened
+class Unordered(Exception):
     """A stream is not in the order of keys, so nothing follows from comparing it."""
 
 

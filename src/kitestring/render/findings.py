@@ -6,12 +6,11 @@ from collections.abc import Iterable
 from typing import TextIO
 
 from rich.console import Console
-from rich.padding import Padding
 from rich.text import Text
 
-from kitestring.model.finding import Finding
+from kitestring.model.finding import Finding, Verdict
 from kitestring.model.report import CheckInfo, DriftReport, group_of
-from kitestring.render.words import duration, plural, when
+from kitestring.render.words import duration, plural, printable, when
 
 _STYLES = {
     "fail": "bold red",
@@ -20,20 +19,11 @@ _STYLES = {
     "info": "cyan",
     "pass": "bold green",
 }
-_PLAIN_WIDTH = 110  # columns, where no terminal tells
 
 
 def console_for(file: TextIO) -> Console:
-    """A console that honours NO_COLOR, the width of a terminal, and the lack of one."""
-    terminal = file.isatty()
-    return Console(
-        file=file,
-        width=None if terminal else _PLAIN_WIDTH,
-        highlight=False,
-        markup=False,
-        emoji=False,
-        soft_wrap=False,
-    )
+    """A console that honours NO_COLOR and FORCE_COLOR, and knows whether it is a terminal."""
+    return Console(file=file, highlight=False, markup=False, emoji=False)
 
 
 def write_drift(report: DriftReport, file: TextIO) -> None:
@@ -46,21 +36,25 @@ def write_drift(report: DriftReport, file: TextIO) -> None:
         f" · Milvus {report.server_version} · {when(report.taken_at)}"
         f" · observed in {duration(report.snapshot.seconds)}",
     )
-    console.print(head)
+    _line(console, head)
     for finding in report.findings:
-        console.print()
+        _line(console, Text())
         _write_finding(console, finding)
     _write_silent(console, report)
-    console.print()
-    console.print(_summary(report))
+    _line(console, Text())
+    _line(console, _summary(report))
 
 
 def _write_finding(console: Console, finding: Finding) -> None:
     group = group_of(finding)
-    console.print(
+    _line(
+        console,
         Text.assemble(
-            (f"{group}", _STYLES[group]), "  ", (finding.check, "bold"), f"  {finding.subject}"
-        )
+            (f"{group}", _STYLES[group]),
+            "  ",
+            (finding.check, "bold"),
+            f"  {printable(finding.subject)}",
+        ),
     )
     rows = [finding.message]
     if finding.expected or finding.observed:
@@ -70,30 +64,30 @@ def _write_finding(console: Console, finding: Finding) -> None:
     if finding.location is not None:
         rows.append(f"spec: {finding.location}")
     for row in rows:
-        console.print(Padding(Text(row), (0, 0, 0, 2)))
+        _line(console, Text(f"  {printable(row)}"))
+
+
+def _line(console: Console, text: Text) -> None:
+    """One line, however long: a terminal folds it, and what is copied out of it stays whole."""
+    if console.is_terminal:
+        console.print(text, soft_wrap=True)
+    else:  # the same words, at a hundredth of the time
+        console.file.write(f"{text.plain}\n")
 
 
 def _write_silent(console: Console, report: DriftReport) -> None:
-    """Checks that neither passed nor have a finding of their own."""
-    blind = [r for r in report.runs if r.verdict.value == "inconclusive" and not r.findings]
-    if blind:
-        console.print()
-        for run in blind:
-            console.print(
-                Text.assemble(
-                    ("inconclusive", _STYLES["inconclusive"]),
-                    "  ",
-                    (run.check, "bold"),
-                    f"  {run.reason}",
-                )
-            )
-    if report.not_run:
-        console.print()
-        by_reason: dict[str, list[str]] = {}
-        for left in report.not_run:
-            by_reason.setdefault(left.reason, []).append(left.check)
-        for reason, checks in by_reason.items():
-            console.print(Text(f"not run, since {reason}: {', '.join(checks)}"))
+    """Checks that neither passed nor have a finding of their own, together by their reason."""
+    blind: dict[str, list[str]] = {}
+    for run in report.runs:
+        if run.verdict is Verdict.INCONCLUSIVE and not run.findings:
+            blind.setdefault(run.reason, []).append(run.check)
+    left: dict[str, list[str]] = {}
+    for one in report.not_run:
+        left.setdefault(one.reason, []).append(one.check)
+    for reasons, what in ((blind, "inconclusive as well"), (left, "not run")):
+        for reason, checks in reasons.items():
+            _line(console, Text())
+            _line(console, Text(f"{what} ({reason}): {', '.join(checks)}"))
 
 
 def _summary(report: DriftReport) -> Text:
@@ -115,11 +109,12 @@ def write_checks(checks: Iterable[CheckInfo], file: TextIO) -> None:
     listed = list(checks)
     width = max(len(c.id) for c in listed)
     for one in listed:
-        console.print(
+        _line(
+            console,
             Text.assemble(
                 (f"{one.id:{width}}", "bold"),
                 "  ",
                 (f"{one.severity.value:4}", _STYLES[one.severity.value]),
                 f"  {one.title}",
-            )
+            ),
         )

@@ -10,10 +10,11 @@ from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
 
 from kitestring.model.report import GROUPS, DriftReport, group_of
 from kitestring.render.markdown import HEADINGS
-from kitestring.render.words import data_size, duration, plural, when
+from kitestring.render.words import data_size, duration, plural, printable, when
 
 
 @cache
@@ -23,6 +24,7 @@ def environment() -> Environment:
         loader=PackageLoader("kitestring.render", "templates"),
         autoescape=select_autoescape(enabled_extensions=("html", "j2"), default=True),
         undefined=StrictUndefined,
+        finalize=_visible,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -41,6 +43,13 @@ def environment() -> Environment:
         "check_rows": check_rows,
     }
     return made
+
+
+def _visible(value: Any) -> Any:
+    """Plain text with its control characters shown: HTML knows none but white space."""
+    if isinstance(value, str) and not isinstance(value, Markup):
+        return value if value.isprintable() else "\n".join(map(printable, value.splitlines()))
+    return value
 
 
 def render_page(template: str, **values: Any) -> str:

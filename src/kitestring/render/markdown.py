@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from kitestring.model.finding import Finding
 from kitestring.model.report import GROUPS, CheckInfo, DriftReport, group_of
-from kitestring.render.words import duration, plural, when
+from kitestring.render.words import duration, plural, printable, when
 
 HEADINGS = {
     "fail": "Failures",
@@ -94,7 +94,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
 
 def plain(text: str) -> str:
     """Text that Markdown shows as it stands; code in backticks stays code."""
-    parts = re.split(r"(`[^`\n]*`)", text.replace("\n", " "))
+    parts = re.split(r"(`[^`\n]*`)", printable(text.replace("\n", " ")))
     return "".join(
         part
         if part.startswith("`") and part.endswith("`") and len(part) > 1

@@ -43,3 +43,11 @@ def data_size(number: float) -> str:
         if number < 1024:
             return f"{number:.1f} {unit}"
     return f"{number / 1024:.1f} TiB"
+
+
+def printable(text: str) -> str:
+    """The text with control characters shown as escapes: keys and labels come from anybody, and
+    a terminal obeys what it is sent."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )

@@ -21,6 +21,11 @@ class SegmentFiles:
     delta: list[ObjectInfo] = field(default_factory=list)
     stats: list[ObjectInfo] = field(default_factory=list)
 
+    def first(self, logs: int) -> SegmentFiles:
+        """The same with only the first so many insert logs of each field."""
+        insert = {field: found[:logs] for field, found in self.insert.items()}
+        return SegmentFiles(insert, self.delta, self.stats)
+
     def all(self) -> list[ObjectInfo]:
         return [log for logs in self.insert.values() for log in logs] + self.delta + self.stats
 
@@ -43,6 +48,13 @@ def segment_files(
         prefix = join(root, segment_prefix(kind, collection, partition, segment)) + "/"
         _sort_in(found, kind, len(prefix), store.list(prefix))
     return found
+
+
+def segment_ids(store: ObjectReader, root: str, collection: int) -> set[int]:
+    """The ids of all segments of a collection that have insert logs, dead ones too."""
+    prefix = join(root, INSERT, str(collection)) + "/"
+    parts = (log.key[len(prefix) :].split("/") for log in store.list(prefix))
+    return {int(part[1]) for part in parts if len(part) > 1 and part[1].isdecimal()}
 
 
 def collection_files(

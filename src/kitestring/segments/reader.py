@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from kitestring.clients.store.protocol import ObjectReader
@@ -21,7 +23,7 @@ from kitestring.segments.columns import PAYLOAD_TYPES, dynamic_field, to_field
 from kitestring.segments.deltas import Deletes, read_deletes, surviving
 from kitestring.segments.layout import SegmentFiles, segment_files
 
-TIMESTAMP_FIELD = 1  # field 0 is the row id
+ROW_ID_FIELD, TIMESTAMP_FIELD = 0, 1  # every segment has them
 _TIMESTAMP = Field("<timestamp>", "INT64", field_id=TIMESTAMP_FIELD)
 
 
@@ -145,15 +147,20 @@ def refuse_unknown(segment: Segment) -> None:
         )
 
 
-def rows_written(store: ObjectReader, files: SegmentFiles, ref: SegmentRef) -> tuple[int, int]:
-    """The number of rows that the logs of a segment hold, deleted ones too, and the newest
-    timestamp among them (ms since the epoch << 18; 0 without rows)."""
-    rows = newest = 0
-    for log in files.insert.get(TIMESTAMP_FIELD, []):
-        times = _column(store, log.key, _TIMESTAMP, ref)
-        rows += len(times)
-        newest = max(newest, int(times.to_numpy().max(initial=0)))
-    return rows, newest
+def rows_written(store: ObjectReader, files: SegmentFiles, ref: SegmentRef) -> int:
+    """The number of rows that the logs of a segment hold, deleted ones too."""
+    logs = range(len(files.insert.get(TIMESTAMP_FIELD, [])))
+    return sum(len(system_column(store, files, TIMESTAMP_FIELD, log, ref)) for log in logs)
+
+
+def system_column(
+    store: ObjectReader, files: SegmentFiles, field_id: int, position: int, ref: SegmentRef
+) -> npt.NDArray[np.int64]:
+    """One log of the row ids (field 0) or timestamps (field 1) of a segment."""
+    field = Field("<system>", "INT64", field_id=field_id)
+    column = _column(store, files.insert[field_id][position].key, field, ref)
+    values: npt.NDArray[np.int64] = column.to_numpy(zero_copy_only=False)
+    return values
 
 
 def _column(store: ObjectReader, key: str, field: Field, ref: SegmentRef) -> pa.Array:

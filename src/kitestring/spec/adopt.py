@@ -116,14 +116,17 @@ def write_new(text: str, file: Path, *, force: bool = False) -> None:
         temporary.write_text(text, encoding="utf-8")
         temporary.replace(file)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise SpecError(
             f"the spec {file} can't be written: {error.strerror}", subject=str(file)
         ) from None
+    finally:  # also when interrupted
+        temporary.unlink(missing_ok=True)
 
 
 def refuse_existing(file: Path, *, force: bool) -> None:
-    """Raises UsageError where a file is there that must not be overwritten."""
+    """Raises UsageError where a file is there that must not be overwritten, or no folder is."""
+    if not file.parent.is_dir():
+        raise UsageError(f"there is no folder {file.parent}", hint=f"mkdir -p {file.parent}")
     if file.exists() and not force:
         raise UsageError(f"{file} is there already", hint="name another --out, or add --force")
 
@@ -162,7 +165,8 @@ def _collection(info: CollectionInfo, number: int, comments: dict[KeyPath, str])
     if info.schema.description:
         data["description"] = info.schema.description
     data["fields"] = dict(roles.fields)
-    data["columns"] = [_column(f) for f in info.schema.fields]
+    # some servers list the dynamic field among the others: `dynamic` stands for it
+    data["columns"] = [_column(f) for f in info.schema.fields if not f.name.startswith("$")]
     data["dynamic"] = info.schema.dynamic
     if _by_tenant(info, roles):
         data["tenancy"] = "partition-key"

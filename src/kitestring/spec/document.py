@@ -20,6 +20,8 @@ from kitestring.spec.loaded import KeyPath
 from kitestring.spec.problems import Problem, refuse
 
 _MAX_NODES = 500_000  # aliases within aliases can stand for more than memory holds
+_MAX_DEPTH = 200
+_TOO_DEEP = "this YAML is nested too deeply"
 _TAG = "tag:yaml.org,2002:"
 
 
@@ -81,6 +83,8 @@ def parse_document(file: Path, text: str) -> Document:
     """
     document = Document(file)
     try:
+        if _may_be_deep(text) and _depth(text) > _MAX_DEPTH:
+            raise RecursionError
         root = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         raise _no_yaml(file, error) from None
@@ -88,14 +92,17 @@ def parse_document(file: Path, text: str) -> Document:
         message = str(error).splitlines()[0]
         raise refuse(file, [Problem((), f"this is no YAML: {message}")]) from None
     except RecursionError:
-        raise refuse(file, [Problem((), "this YAML is nested too deeply")]) from None
+        raise refuse(file, [Problem((), _TOO_DEEP)]) from None
     if root is None:
         raise refuse(
             file,
             [Problem((), "the file is empty; write a spec, or `kitestring spec adopt --uri URI`")],
         )
     document.positions[()] = _mark(root)
-    document.data = _Builder(document).value(root, ())
+    try:
+        document.data = _Builder(document).value(root, ())
+    except RecursionError:
+        raise refuse(file, [Problem((), _TOO_DEEP)]) from None
     if not isinstance(document.data, dict):
         what = "a list" if isinstance(document.data, list) else "a single value"
         document.problems.append(
@@ -117,11 +124,34 @@ def parse_scalar(text: str) -> Any:
     try:
         root = yaml.compose(text, Loader=_Loader)
         value = None if root is None else _Builder(document).value(root, ())
-    except yaml.YAMLError:
+    except (yaml.YAMLError, RecursionError):
         raise ValueError("no YAML value") from None
     if document.problems:
         raise ValueError(document.problems[0].message)
     return value
+
+
+def _may_be_deep(text: str) -> bool:
+    """Whether brackets or dashes could nest deeply: the C parser has no limit of its own, and
+    overruns the stack of the process. Cheap, and sure only when it says no."""
+    depth = 0
+    for bracket in re.findall(r"[\[\]{}]", text):
+        depth += 1 if bracket in "[{" else -1
+        if depth > _MAX_DEPTH:
+            return True
+    return re.search(r"(?:[-?:][ \t]+){%d}" % _MAX_DEPTH, text) is not None
+
+
+def _depth(text: str) -> int:
+    """How deep a text nests, from the parser's events, which need no stack."""
+    depth = deepest = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.SequenceStartEvent | yaml.MappingStartEvent):
+            depth += 1
+            deepest = max(deepest, depth)
+        elif isinstance(event, yaml.SequenceEndEvent | yaml.MappingEndEvent):
+            depth -= 1
+    return deepest
 
 
 class _Builder:

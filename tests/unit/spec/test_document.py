@@ -62,7 +62,10 @@ def test_binary_file(tmp_path: Path, content: bytes, message: str) -> None:
     ("text", "message"),
     [
         ("", "F:1:1: the file is empty; write a spec, or `kitestring spec adopt --uri URI`"),
-        ("# nothing\n", "F:1:1: the file is empty; write a spec, or `kitestring spec adopt --uri URI`"),
+        (
+            "# nothing\n",
+            "F:1:1: the file is empty; write a spec, or `kitestring spec adopt --uri URI`",
+        ),
         ("\n- a\n", "F:2:1: a spec is a mapping of keys to values, this is a list"),
         ("spec", "F:1:1: a spec is a mapping of keys to values, this is a single value"),
         (
@@ -121,6 +124,19 @@ def test_aliases_within_aliases_do_not_eat_the_memory() -> None:
     levels += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
     document = parse_document(Path("F"), "\n".join(levels))
     assert document.problems
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a: " + "[" * 250 + "]" * 250, "a: " + "[" * 100_000, "a:\n" + " - " * 100_000 + "x"],
+    ids=["some", "unclosed", "dashes"],
+)
+def test_nested_too_deeply(text: str) -> None:
+    assert "nested too deeply" in fault(text) or "this is no YAML" in fault(text)
+
+
+def test_brackets_in_text_are_no_nesting() -> None:
+    assert parsed("a: '" + "[" * 1000 + "'\n") == {"a": "[" * 1000}
 
 
 def test_an_alias_is_followed() -> None:

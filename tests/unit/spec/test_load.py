@@ -163,6 +163,6 @@ def test_five_hundred_collections_within_a_second(spec_file: Write, good: str) -
     )  # fmt: skip
     file = spec_file(text)
     load(file, {})  # imports apart
-    start = time.perf_counter()
+    start = time.process_time()  # of this process: other work on the machine does not count
     assert len(load(file, {}).spec.collections) == 500
-    assert time.perf_counter() - start < 1.0
+    assert time.process_time() - start < 1.0

@@ -19,7 +19,7 @@ LONGEST_PAUSE = 60.0  # seconds; an endpoint that asks for a longer pause has fa
 _PASSING = frozenset((408, 409, 425, 429, 500, 502, 503, 504, 529))
 
 
-class _Passing(Exception):  # noqa: N818 - never leaves this module
+class _Passing(Exception):
     """A failure that may pass. `pause`: seconds that the endpoint asks us to wait."""
 
     def __init__(self, message: str, pause: float | None = None) -> None:

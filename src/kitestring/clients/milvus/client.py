@@ -18,7 +18,7 @@ from pymilvus import DataType, MilvusClient
 from pymilvus.grpc_gen import common_pb2, milvus_pb2, milvus_pb2_grpc
 
 from kitestring.clients.milvus.failures import translated
-from kitestring.clients.milvus.protocol import Hit, ImportState
+from kitestring.clients.milvus.protocol import Flushed, Hit, ImportState
 from kitestring.clients.milvus.waiting import wait_until as wait_until
 from kitestring.clients.milvus.wire import literal, record_batch
 from kitestring.errors import CollectionNotFound, MilvusError
@@ -242,6 +242,10 @@ class MilvusServer:
         with translated(self.uri):
             self._client.drop_collection(name, timeout=self._timeout)
 
+    def rename_collection(self, name: str, new: str) -> None:
+        with translated(self.uri):
+            self._client.rename_collection(name, new, timeout=self._timeout)
+
     def create_index(self, name: str, index: Index, *, wait: bool = False) -> None:
         params = MilvusClient.prepare_index_params()
         params.add_index(
@@ -307,13 +311,13 @@ class MilvusServer:
         with translated(self.uri):
             self._client.flush(name)
 
-    def flush_through(self, names: Sequence[str]) -> int:
+    def flush_through(self, names: Sequence[str]) -> Flushed:
         answer = self._call(
             "Flush",
             milvus_pb2.FlushRequest(db_name=self.database, collection_names=list(names)),
             timeout=self._timeout * 6,
         )
-        physical = []
+        physical, segments = [], {}
         for name in names:
             flushed = int(answer.coll_flush_ts.get(name, 0))
             if not flushed:
@@ -334,7 +338,9 @@ class MilvusServer:
                 what=f"the flush of `{name}`",
             )
             physical.append(flushed >> 18)
-        return min(physical)
+            ids = {*answer.coll_segIDs[name].data, *answer.flush_coll_segIDs[name].data}
+            segments[name] = tuple(sorted(int(i) for i in ids))
+        return Flushed(min(physical), segments)
 
     def _flushed(self, request: Any) -> bool:
         return bool(self._call("GetFlushState", request).flushed)

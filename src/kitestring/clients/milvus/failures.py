@@ -52,6 +52,12 @@ def translate(error: BaseException, uri: str) -> KitestringError:
     """The Kitestring error for what pymilvus or gRPC raised."""
     if isinstance(error, KitestringError):
         return error
+    origin = error.__cause__ or error.__context__
+    if isinstance(origin, grpc.RpcError) and not isinstance(error, grpc.RpcError):
+        # pymilvus calls every failure to connect the same; its cause knows of wrong passwords
+        meant = translate(origin, uri)
+        if isinstance(meant, AuthenticationFailed | PermissionDenied):
+            return meant
     text = str(getattr(error, "message", "") or error).strip()
     if isinstance(error, grpc.RpcError):
         code = error.code()

@@ -37,6 +37,19 @@ class ImportState:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Flushed:
+    """What a flush came to.
+
+    Each write whose timestamp is at most `until << 18` (`until` is ms since the epoch by the
+    server's clock) is on disk, in the segments named or their delta logs. Compaction may replace
+    those segments at any time, by ones from which later deletes have taken rows.
+    """
+
+    until: int
+    segments: Mapping[str, tuple[int, ...]]  # collection -> segment ids
+
+
 class Milvus(Protocol):
     """A connection to one database of one server.
 
@@ -79,6 +92,7 @@ class Milvus(Protocol):
         consistency: str = "Bounded",
     ) -> None: ...
     def drop_collection(self, name: str) -> None: ...
+    def rename_collection(self, name: str, new: str) -> None: ...
     def create_index(self, name: str, index: Index, *, wait: bool = False) -> None: ...
     def drop_index(self, name: str, index_name: str) -> None: ...
     def load(self, name: str, *, replicas: int = 1, wait: bool = True) -> None: ...
@@ -96,12 +110,11 @@ class Milvus(Protocol):
         """Seals and writes every row acknowledged so far; returns when that is done."""
         ...
 
-    def flush_through(self, names: Sequence[str]) -> int:
-        """Flushes collections; returns the instant up to which every write is on disk.
+    def flush_through(self, names: Sequence[str]) -> Flushed:
+        """Flushes collections and says what then holds all their rows (see `Flushed`).
 
-        That is ms since the epoch by the server's clock: each write whose timestamp is at most
-        `instant << 18` is in a flushed segment or its delta logs. A write that was acknowledged
-        more than a tick of the server's clock (50 ms) before the call is before that instant.
+        A write that was acknowledged more than a tick of the server's clock (50 ms) before the
+        call is in.
         """
         ...
 

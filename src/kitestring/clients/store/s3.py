@@ -244,7 +244,7 @@ class S3Store:
         return StoreError(f"{self.url}/{key}: {code}: {text}", subject=key)
 
 
-class _AlreadyThere(StoreError):  # noqa: N818 - an answer, not a fault
+class _AlreadyThere(StoreError):
     """A conditional write found an object."""
 
 

@@ -1,0 +1,159 @@
+"""Runs the real ansible-playbook, against the real server of the integration tests."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
+DEADLINE = 240.0  # seconds that one play may take
+
+
+def _integration() -> Any:
+    path = ROOT / "tests" / "integration" / "conftest.py"
+    spec = importlib.util.spec_from_file_location("kitestring_integration_fixtures", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+_fixtures = _integration()
+stack_data, stack = _fixtures.stack_data, _fixtures.stack
+milvus, spec_for = _fixtures.milvus, _fixtures.spec_for
+DIMENSION: int = _fixtures.MODEL["dimension"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.ansible)
+            if "stack" in item.fixturenames:  # type: ignore[attr-defined]
+                item.add_marker(pytest.mark.server)
+
+
+@dataclass(frozen=True)
+class Play:
+    """How a run of ansible-playbook ended."""
+
+    code: int
+    output: str
+
+    @property
+    def changed(self) -> int:
+        """Tasks that changed something, on all hosts."""
+        return sum(int(n) for n in re.findall(r"^\S+ +: .*changed=(\d+)", self.output, re.M))
+
+    def changed_tasks(self) -> list[str]:
+        """The names of the tasks that changed something."""
+        blocks = re.split(r"^TASK \[", self.output, flags=re.M)[1:]
+        return [
+            b.split("]")[0].split(" : ")[-1] for b in blocks if re.search(r"^changed: ", b, re.M)
+        ]
+
+    def failed_task(self) -> str:
+        blocks = re.split(r"^TASK \[", self.output, flags=re.M)[1:]
+        return next(
+            (b.split("]")[0].split(" : ")[-1] for b in blocks if "FAILED!" in b or "[ERROR]" in b),
+            "",
+        )
+
+    def tasks(self) -> int:
+        return self.output.count("\nTASK [")
+
+
+PlayFor = Callable[..., Play]
+
+
+@pytest.fixture
+def play(tmp_path: Path) -> Iterator[PlayFor]:
+    """`play("playbooks/day2.yml", spec_file, "--check", env={…})`; no run outlives the test."""
+    if not PLAYBOOK.exists():
+        pytest.skip("ansible-playbook is not installed (the `ansible` extra)")
+    running: list[subprocess.Popen[str]] = []
+
+    def run(
+        playbook: str | Path,
+        spec: Path,
+        *arguments: str,
+        env: Mapping[str, str] | None = None,
+        variables: Sequence[str] = (),
+    ) -> Play:
+        extra = [a for v in (f"kitestring_spec={spec}", *variables) for a in ("-e", v)]
+        process = subprocess.Popen(
+            [str(PLAYBOOK), str(playbook), *extra, *arguments],
+            cwd=ROOT,
+            env={
+                **os.environ,
+                "ANSIBLE_LOCAL_TEMP": str(tmp_path / "ansible"),
+                "ANSIBLE_NOCOLOR": "1",
+                **(env or {}),
+            },
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        running.append(process)
+        output, _ = process.communicate(timeout=DEADLINE)
+        return Play(process.returncode, output)
+
+    yield run
+    for process in running:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+@pytest.fixture
+def rows() -> Callable[..., list[dict[str, Any]]]:
+    """Rows of the row contract: `rows(50, start=0, model="hashing-word@1")`."""
+
+    def make(count: int, *, start: int = 0, model: str = "hashing-word@1") -> list[dict[str, Any]]:
+        return [
+            {
+                "id": f"{n:08d}",
+                "embedding": [float((n + d) % 7) + 1.0 for d in range(DIMENSION)],
+                "tenant_id": "",
+                "doc_id": f"d{n // 10}",
+                "chunk_index": n % 10,
+                "text": f"text {n}",
+                "content_hash": f"{n:064d}",
+                "embedding_model": model,
+                "chunker": "sentence/200/20/1",
+                "last_embedded_at": 1_700_000_000_000,
+            }
+            for n in range(start, start + count)
+        ]
+
+    return make
+
+
+@pytest.fixture
+def filled(milvus: Any, rows: Callable[..., list[dict[str, Any]]]) -> Callable[..., None]:
+    """Creates the first collection of a spec as the spec wants it, with rows, without aliases."""
+
+    def fill(loaded: Any, count: int = 60) -> None:
+        from kitestring.spec.schema import collection_schema, wanted_index
+
+        collection = loaded.spec.collections[0]
+        milvus.create_collection(collection.name, collection_schema(loaded.spec, collection))
+        milvus.create_index(collection.name, wanted_index(collection.indexes[0]), wait=True)
+        milvus.load(collection.name)
+        milvus.upsert(collection.name, rows(count))
+        milvus.flush(collection.name)
+
+    return fill

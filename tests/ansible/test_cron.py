@@ -1,0 +1,190 @@
+"""Cron entries: written once, repaired, never claimed where nothing would run them.
+
+The `crontab` here is a stand-in that keeps its table in a file; Ansible's cron module drives it as
+it does the real one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+CRON = "tests/ansible/cron_entry.yml"
+SPEC = """\
+version: 1
+cluster: {name: test}
+connection: {uri: "http://127.0.0.1:1"}
+state: state
+storage: {type: local, path: milvus}
+backup: {store: {type: local, path: backups}}
+objectives: {rpo: 24h, rto: 10m}
+day2: {backup: {at: "01:30"}, compaction: {at: "02:15"}}
+"""
+STAND_IN = """\
+#!/bin/sh
+case "$1" in
+  -l) [ -f "{table}" ] && exec cat "{table}"; echo "no crontab for $(id -un)" >&2; exit 1;;
+  -r) exec rm -f "{table}";;
+  *) exec cp "$1" "{table}";;
+esac
+"""
+REFUSING = """\
+#!/bin/sh
+echo "You (joe) are not allowed to use this program (crontab)" >&2
+exit 1
+"""
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> Path:
+    file = tmp_path / "cluster.yaml"
+    file.write_text(SPEC)
+    return file
+
+
+@pytest.fixture
+def path_with(tmp_path: Path):
+    """A PATH with the programs of this machine, and `crontab` as given instead of its own."""
+
+    def make(crontab: str | None) -> dict[str, str]:
+        folder = tmp_path / "bin"
+        folder.mkdir()
+        for directory in ("/usr/bin", "/bin"):
+            for program in Path(directory).iterdir():
+                link = folder / program.name
+                if program.name != "crontab" and not link.exists():
+                    link.symlink_to(program)
+        if crontab is not None:
+            (folder / "crontab").write_text(crontab)
+            (folder / "crontab").chmod(0o755)
+        return {"PATH": str(folder)}
+
+    return make
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    return tmp_path / "crontab.txt"
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[None]:
+    """A process that is called `cron`, as the daemon is."""
+    program = tmp_path / "cron"
+    shutil.copy(shutil.which("sleep") or "/bin/sleep", program)
+    process = subprocess.Popen([str(program), "600"])
+    yield
+    process.kill()
+    process.wait()
+
+
+def lines(table: Path) -> list[str]:
+    return [line for line in table.read_text().splitlines() if not line.startswith("#")]
+
+
+def no_daemon() -> bool:
+    names = []
+    for comm in Path("/proc").glob("[0-9]*/comm"):
+        try:
+            names.append(comm.read_text().strip())
+        except OSError:
+            continue
+    return not {"cron", "crond"} & set(names)
+
+
+def test_no_crontab_is_said_and_nothing_is_claimed(play, spec, path_with):
+    run = play(CRON, spec, env=path_with(None))
+    assert run.code == 0, run.output
+    assert run.changed == 0
+    assert run.output.count("NOT SCHEDULED: this host has no `crontab`") == 2
+    assert "the entry that would have been written" in run.output
+    assert re.search(r'"30 1 \* \* \* \S+ -m kitestring backup create --spec ', run.output)
+    assert "backup scheduled=False" in run.output
+    assert not (spec.parent / "state").exists()
+
+
+def test_a_user_who_may_not_write_entries(play, spec, path_with):
+    run = play(CRON, spec, env=path_with(REFUSING))
+    assert run.code == 0, run.output
+    assert run.changed == 0
+    assert "NOT SCHEDULED: You (joe) are not allowed" in run.output
+    assert "backup scheduled=False" in run.output
+
+
+def test_entries_are_written_once_and_repaired(play, spec, path_with, table, daemon):
+    env = path_with(STAND_IN.format(table=table))
+    foretold = play(CRON, spec, "--check", "--diff", env=env)
+    assert foretold.code == 0, foretold.output
+    assert "Keep the cron entry of the backup" in foretold.changed_tasks()
+    assert "backup scheduled=False" in foretold.output
+    assert not table.exists()
+
+    table.write_text("5 5 * * * somebody else's\n")
+    first = play(CRON, spec, env=env)
+    assert first.code == 0, first.output
+    assert "backup scheduled=True" in first.output
+    assert "NOT SCHEDULED" not in first.output
+    written = lines(table)
+    assert [line.split(" * * * ")[0] for line in written] == ["5 5", "30 1", "15 2"]
+
+    second = play(CRON, spec, "--check", "--diff", env=env)
+    assert second.changed == 0
+    assert "backup scheduled=True" in second.output
+
+    table.write_text(table.read_text().replace("30 1 *", "30 4 *"))
+    repaired = play(CRON, spec, "--diff", env=env)
+    assert repaired.changed_tasks() == ["Keep the cron entry of the backup"]
+    assert re.search(r"^-30 4 \* \* \* ", repaired.output, re.M)
+    assert re.search(r"^\+30 1 \* \* \* ", repaired.output, re.M)
+    assert lines(table) == written
+
+    away = play(CRON, spec, env=env, variables=["compaction_wanted=false"])
+    assert away.changed_tasks() == ["Keep the cron entry of the compaction"]
+    assert lines(table) == written[:2]
+    assert "compaction scheduled=False" in away.output
+
+
+def test_an_entry_that_no_daemon_runs_is_not_called_scheduled(play, spec, path_with, table):
+    if not no_daemon():
+        pytest.skip("a cron daemon runs on this machine")
+    run = play(CRON, spec, env=path_with(STAND_IN.format(table=table)))
+    assert run.code == 0, run.output
+    assert len(lines(table)) == 2
+    assert "NOT SCHEDULED: no cron daemon runs on this host" in run.output
+    assert "backup scheduled=False" in run.output
+
+
+def test_the_very_line_runs_in_a_bare_environment(
+    play, spec_for, unique, filled, path_with, table, milvus
+):
+    """As cron runs it: no environment, another working directory. Twice at once: one gives way."""
+    from kitestring.backup.catalog import open_catalog
+    from kitestring.enforce.lock import exclusive
+
+    loaded = spec_for({"name": unique()})
+    filled(loaded)
+    run = play(CRON, loaded.file, env=path_with(STAND_IN.format(table=table)))
+    assert run.code == 0, run.output
+    backup, compaction = (line.split(" * * * ", 1)[1] for line in lines(table))
+
+    assert as_cron(backup) == 0
+    assert len(open_catalog(loaded).summaries()) == 1
+    assert as_cron(compaction) == 0
+    log = loaded.state_dir / "logs" / "compaction.log"
+    assert "within the policy" in log.read_text()
+
+    with exclusive(loaded.state_dir / "compaction.lock", "compaction"):
+        assert as_cron(compaction) == 1
+    assert "another compaction of this cluster is under way" in log.read_text()
+
+
+def as_cron(line: str) -> int:
+    return subprocess.run(
+        ["env", "-i", "sh", "-c", line], cwd=os.sep, timeout=120, check=False
+    ).returncode

@@ -1,0 +1,52 @@
+"""When a backup is due."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from kitestring.enforce.backups import backup_due
+from kitestring.errors import UsageError
+
+HOUR = 3600.0
+
+
+@pytest.fixture
+def newest(clean):
+    return clean.backups[0]
+
+
+def due_after(loaded, summaries, hours, **options):
+    base = 1_799_992_800.0  # the boundary of `newest`, in seconds since the epoch
+    return backup_due(loaded, summaries, base + hours * HOUR, **options)
+
+
+@pytest.mark.parametrize(("hours", "due"), [(0, False), (24, False), (24.1, True)])
+def test_by_the_objective(spec_from, newest, hours, due):
+    result = due_after(spec_from(), [newest], hours)
+    assert (result.due, result.newest) == (due, newest)
+    assert result.age == pytest.approx(hours * HOUR)
+
+
+def test_by_a_largest_age(spec_from, newest):
+    assert due_after(spec_from(), [newest], 2, max_age=HOUR).due
+
+
+@pytest.mark.parametrize("change", [{"readable": False}, {"cluster": "another"}])
+def test_others_and_unreadable_ones_do_not_count(spec_from, newest, change):
+    result = due_after(spec_from(), [replace(newest, **change)], 0)
+    assert result.due
+    assert "no backup of this cluster" in result.reason
+
+
+def test_the_newest_boundary_counts(spec_from, newest):
+    older = replace(newest, id="b0", boundary=newest.boundary - 90_000_000)
+    assert due_after(spec_from(), [older, newest], 1).newest == newest
+
+
+def test_nothing_says_what_is_allowed(spec_from, newest):
+    loaded = spec_from(("objectives: {rpo: 24h, rto: 10m, drill_every: 7d}\n", ""))
+    with pytest.raises(UsageError, match="how old"):
+        due_after(loaded, [newest], 0)
+    assert not due_after(loaded, [newest], 0, max_age=HOUR).due

@@ -169,8 +169,8 @@ def test_a_run_that_is_stopped_is_continued_by_the_next(
     loaded = spec_for({"name": name, "chunking": SMALL})
     folder = tmp_path / "many"
     folder.mkdir()
-    for number in range(80):
-        text = " ".join(f"In document {number} this is the sentence {n}." for n in range(150))
+    for number in range(60):
+        text = " ".join(f"In document {number} this is the sentence {n}." for n in range(100))
         (folder / f"{number:02d}.txt").write_text(text)
     process = run_in_process(loaded, name, folder)
     try:
@@ -196,7 +196,7 @@ def test_a_run_that_is_stopped_is_continued_by_the_next(
     assert second.returncode == 0, stderr
     report = json.loads(stdout)
     total = milvus.count(name)
-    assert 0 < done < total == 80 * 150
+    assert 0 < done < total == 60 * 100
     assert report["rows_written"] == total - done
     assert_agree(loaded, milvus, name)
     third = ingest(loaded, milvus, name, [folder])
@@ -323,5 +323,5 @@ def test_search_finds_the_passage_and_judges_it(
     assert found.other_models == {}
     with pytest.raises(UsageError, match="empty"):
         search(loaded, milvus, name, "  ")
-    with pytest.raises(UsageError, match="did you mean|it has"):
+    with pytest.raises(UsageError, match="has no collection"):
         search(loaded, milvus, f"{name}x", "kite")

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from kitestring.backup.catalog import Catalog
+from kitestring.backup.batches import Batch, plan_batches
 from kitestring.backup.interrupts import shielded
 from kitestring.clients.milvus.protocol import Milvus
 from kitestring.clients.milvus.waiting import wait_until
@@ -27,15 +28,13 @@ from kitestring.errors import (
     RestoreRefused,
 )
 from kitestring.model.backup import BackupManifest, CollectionBackup, StoredObject
-from kitestring.segments.layout import DELTA, INSERT, segment_prefix
 
 OnPhase = Callable[[str, float], None]
 STAGING = "kitestring-restore"  # below the root path of the target's store
-_DEFAULT_PARTITION = "_default"
 _THREADS = 8
 _IMPORT_TIMEOUT = 3600.0  # seconds without one task getting done
 _INDEX_TIMEOUT = 6 * 3600.0
-_SETTLED = 20.0  # seconds after which a finished index covers no more rows
+_SETTLED = 10.0  # seconds after which a finished index covers no more rows
 _LOAD_TIMEOUT = 3600.0
 
 
@@ -114,6 +113,7 @@ class _Run:
         self.milvus, self.store = target.milvus, target.store
         # a folder of its own for each run: two restores of one backup don't meet
         self.staging = join(target.root, STAGING, f"{manifest.id}-{time.time_ns():x}")
+        self.batches: dict[str, list[Batch]] = {}
         self.created: list[str] = []
         self.staged: list[str] = []
         self.seconds: dict[str, float] = {}
@@ -168,19 +168,26 @@ class _Run:
 
     def copy(self, wanted: Sequence[CollectionBackup]) -> None:
         """Brings the insert and delta logs into the staging folder, each checked."""
-        objects = [o for c in wanted for s in c.segments for o in s.insert + s.delta]
+        self.batches = {c.name: plan_batches(c) for c in wanted}
+        moves = [
+            (stored, f"{self.staging}/{key}")
+            for batches in self.batches.values()
+            for batch in batches
+            for key, stored in batch.objects.items()
+        ]
         with self.phase("copy"), ThreadPoolExecutor(_THREADS, "restore") as executor:
             try:
-                self.staged = [f"{self.staging}/{o.source}" for o in objects]
-                for _ in executor.map(self._stage, objects):
+                self.staged = [key for _, key in moves]
+                for _ in executor.map(self._stage, moves):
                     pass
             except BaseException:
                 executor.shutdown(wait=True, cancel_futures=True)
                 raise
 
-    def _stage(self, stored: StoredObject) -> None:
+    def _stage(self, move: tuple[StoredObject, str]) -> None:
+        stored, key = move
         try:
-            found = self.store.copy_from(self.pool, stored.key, f"{self.staging}/{stored.source}")
+            found = self.store.copy_from(self.pool, stored.key, key)
         except ObjectMissing as error:
             raise BackupDamaged(
                 f"the backup {self.manifest.id} is damaged: {error.message}",
@@ -209,27 +216,13 @@ class _Run:
                     partitions=() if _by_key(backup) else backup.partitions,
                     consistency=backup.consistency or "Bounded",
                 )
-                for files in self._segments(backup):
-                    tasks[self._start(name, *files)] = name
+                for batch in self.batches[backup.name]:
+                    paths = [self.store.server_path(join(self.staging, p)) for p in batch.prefixes]
+                    task = self.milvus.start_import(
+                        name, batch.partition, paths, until=self.manifest.boundary
+                    )
+                    tasks[task] = name
             self._await(tasks)
-
-    def _segments(self, backup: CollectionBackup) -> Iterator[tuple[str, list[str]]]:
-        """For each segment, its partition's name and the two prefixes to import."""
-        names = {p.id: p.name for p in backup.partitions}
-        for segment in backup.segments:
-            if not segment.rows:
-                continue
-            ids = (backup.id, segment.partition_id, segment.id)
-            yield (
-                names.get(segment.partition_id, _DEFAULT_PARTITION),
-                [
-                    self.store.server_path(join(self.staging, segment_prefix(kind, *ids)))
-                    for kind in (INSERT, DELTA)
-                ],
-            )
-
-    def _start(self, name: str, partition: str, paths: list[str]) -> int:
-        return self.milvus.start_import(name, partition, paths, until=self.manifest.boundary)
 
     def _await(self, tasks: Mapping[int, str]) -> None:
         left = dict(tasks)

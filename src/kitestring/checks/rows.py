@@ -69,7 +69,7 @@ def ledger_absent(loaded: LoadedSpec, snapshot: Snapshot) -> Iterator[Finding]:
 def missing(loaded: LoadedSpec, snapshot: Snapshot) -> Iterator[Finding]:
     """Rows of the ledger that the store does not have."""
     for pair, census in _censuses(loaded, snapshot):
-        if census.ledger_rows is not None:
+        if census.complete and census.ledger_rows is not None:
             yield from _told(
                 "rows.missing",
                 pair,

@@ -105,14 +105,17 @@ def adopt(
 
     Names of the row contract are mapped onto the fields found; each guess has a comment.
     """
-    from kitestring.clients.milvus.connect import connect
     from kitestring.spec import adopt as adopting
 
     cluster = name or adopting.cluster_name(uri)
     if out:
         adopting.refuse_existing(Path(out), force=force)
     server = {"token_env": token_env, "database": database, "ca_file": ca_file}
-    with connect(adopting.bare_spec(cluster, uri, **server)) as milvus:
+    bare = adopting.bare_spec(cluster, uri, **server)
+
+    from kitestring.clients.milvus.connect import connect  # slow: only once the flags are right
+
+    with connect(bare) as milvus:
         collections = [milvus.describe(c) for c in milvus.list_collections()]
     found = adopting.adopt(cluster, uri, collections, **server)
     if out:

@@ -46,7 +46,7 @@ def choose_ports(
 
     Args:
         before: the ports of the last run; they are taken again where they are free. The server's
-            components find each other through addresses in etcd that outlive a stop by 30 s: on
+            components find each other through addresses in etcd that outlive a stop: on
             other ports a restart takes that long.
 
     Raises:
@@ -112,6 +112,8 @@ def render(
         "etcd.config.path": _quoted(data / "configs" / "etcd.yaml"),
         **{f"{component}.ip": "127.0.0.1" for component in _COMPONENTS},
         "common.gracefulStopTimeout": "3",  # seconds; a query node waits for its 30 minutes else
+        # a machine out of breath would else lose its sessions; `sessions` sweeps the old ones
+        "common.session.ttl": "60",
         # rotated files instead of a standard output that grows without end
         "log.stdout": "false",
         "log.file.maxSize": "32",

@@ -1,8 +1,8 @@
 """Sweeps what a former run left in the embedded etcd.
 
-A Milvus component registers under `by-dev/meta/session/` with a lease of 30 s, and the embedded
-server ends without giving it back. After a restart the components wait for each other at the
-addresses of the former run until the leases are over: 36 s instead of 3 s.
+A Milvus component registers under `by-dev/meta/session/` with a lease, and the embedded server
+ends without giving it back. After a restart the components wait for each other at the addresses
+of the former run until the leases are over: 36 s with leases of 30 s, where 9 s are enough.
 
 Every run of a server takes the next number as its id and writes the one after it to
 `session/id`; so a session whose `ServerID` is below that counter less one is of a former run.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import time
 from collections.abc import Iterator, Mapping
@@ -161,9 +162,7 @@ def running(
         LocalError: a server runs already for that data directory. Else as `up` does.
     """
     if status(data) is not None:
-        raise LocalError(
-            f"a server runs already for {data}", hint=f"kitestring local down --data {data}"
-        )
+        raise LocalError(f"a server runs already for {data}", hint=_down(data))
     try:
         yield up(
             data,
@@ -175,6 +174,10 @@ def running(
         )
     finally:
         down(data, remove=remove)
+
+
+def _down(data: Path) -> str:
+    return f"kitestring local down --data {shlex.quote(str(data))}"
 
 
 def _lock(data: Path) -> AbstractContextManager[None]:
@@ -190,7 +193,7 @@ def _running(data: Path, port: int | None) -> StackState | None:
         if port is not None and port != state.port:
             raise LocalError(
                 f"the server of {data} runs on port {state.port}, not {port}",
-                hint=f"kitestring local down --data {data}, or leave --port out",
+                hint=f"{_down(data)}, or leave --port out",
             )
         deadline = time.monotonic() + _ANSWER
         while time.monotonic() < deadline:

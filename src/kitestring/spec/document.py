@@ -21,6 +21,7 @@ from kitestring.spec.problems import Problem, refuse
 
 _MAX_NODES = 500_000  # aliases within aliases can stand for more than memory holds
 _MAX_DEPTH = 200
+_RUN = re.compile(rf"(?:[-?:][ \t]+){{{_MAX_DEPTH}}}")  # each begins something in the one before
 _TOO_DEEP = "this YAML is nested too deeply"
 _TAG = "tag:yaml.org,2002:"
 
@@ -83,7 +84,7 @@ def parse_document(file: Path, text: str) -> Document:
     """
     document = Document(file)
     try:
-        if _may_be_deep(text) and _depth(text) > _MAX_DEPTH:
+        if _may_be_deep(text) and _is_deep(text):
             raise RecursionError
         root = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
@@ -139,19 +140,20 @@ def _may_be_deep(text: str) -> bool:
         depth += 1 if bracket in "[{" else -1
         if depth > _MAX_DEPTH:
             return True
-    return re.search(r"(?:[-?:][ \t]+){%d}" % _MAX_DEPTH, text) is not None
+    return _RUN.search(text) is not None
 
 
-def _depth(text: str) -> int:
-    """How deep a text nests, from the parser's events, which need no stack."""
-    depth = deepest = 0
+def _is_deep(text: str) -> bool:
+    """Whether a text nests too deeply, from the parser's events, which need no stack."""
+    depth = 0
     for event in yaml.parse(text, Loader=_Loader):
         if isinstance(event, yaml.SequenceStartEvent | yaml.MappingStartEvent):
             depth += 1
-            deepest = max(deepest, depth)
         elif isinstance(event, yaml.SequenceEndEvent | yaml.MappingEndEvent):
             depth -= 1
-    return deepest
+        if depth > _MAX_DEPTH:  # at once: the parser's time grows with the square of the depth
+            return True
+    return False
 
 
 class _Builder:

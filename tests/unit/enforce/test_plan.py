@@ -8,12 +8,12 @@ import pytest
 
 from kitestring.drift.run import run_drift
 from kitestring.enforce.plan import plan
-from kitestring.enforce.reconcile import FAMILIES
+from kitestring.enforce.reconcile import CHECKS
 from kitestring.model.collection import Index, IndexState, Segment
 
 
 def planned(loaded, snapshot):
-    report = run_drift(loaded, snapshot, only=FAMILIES, rows=False)
+    report = run_drift(loaded, snapshot, only=CHECKS, rows=False)
     return plan(loaded, snapshot, report.findings)
 
 

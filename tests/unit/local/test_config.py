@@ -43,6 +43,8 @@ log:
 common:
   storageType: local
   gracefulStopTimeout: 1800
+  session:
+    ttl: 30
   security:
     authorizationEnabled: {{ authorization_enabled(bool): false }}
 """

@@ -60,7 +60,7 @@ _VALUE = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(st.dictionaries(_TEXT, _VALUE, min_size=1, max_size=4))
 def test_written_values_are_read_back(value: dict[str, object]) -> None:
     text = to_yaml(value, {(key,): "a comment" for key in value})

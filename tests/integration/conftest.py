@@ -77,7 +77,7 @@ def spec_for(
     of the spec, completed with a 64-dimensional hashing model, sentence chunking and an HNSW
     index; keywords are top-level keys of the spec.
     """
-    from ruamel.yaml import YAML
+    import yaml
 
     from kitestring.spec.load import load
 
@@ -109,7 +109,7 @@ def spec_for(
         }
         file = folder / "cluster.yaml"
         with file.open("w") as out:
-            YAML(typ="safe").dump({k: v for k, v in document.items() if v is not None}, out)
+            yaml.safe_dump({k: v for k, v in document.items() if v is not None}, out)
         made.append(load(file))
         return made[-1]
 

@@ -18,7 +18,7 @@ from uuid import uuid4
 import numpy as np
 import psutil
 import pytest
-from ruamel.yaml import YAML
+import yaml
 
 from kitestring.backup.drill_history import open_history
 from kitestring.cli import cli, run
@@ -71,7 +71,7 @@ class Backed:
 
 def written(file: Path, document: dict[str, Any]) -> Path:
     with file.open("w") as out:
-        YAML(typ="safe").dump(document, out)
+        yaml.safe_dump(document, out)
     return file
 
 

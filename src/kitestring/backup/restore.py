@@ -13,8 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from kitestring.backup.catalog import Catalog
 from kitestring.backup.batches import Batch, plan_batches
+from kitestring.backup.catalog import Catalog
 from kitestring.backup.interrupts import shielded
 from kitestring.clients.milvus.protocol import Milvus
 from kitestring.clients.milvus.waiting import wait_until

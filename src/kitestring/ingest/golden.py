@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kitestring.errors import GoldenInvalid
+from kitestring.errors import GoldenInvalid, SpecInvalid
+from kitestring.spec.document import Document, parse_document
 
 _KEYS = ("query", "relevant")
 
@@ -29,11 +30,9 @@ def load_golden(path: Path) -> tuple[GoldenQuery, ...]:
     Raises:
         GoldenInvalid: the message lists every error with file and line.
     """
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError
-
     try:
-        document = YAML(typ="rt").load(path.read_text("utf-8"))
+        # an empty file gets this file's own error, not a spec's
+        document = parse_document(path, path.read_text("utf-8") or "{}")
     except OSError as error:
         raise GoldenInvalid(
             f"{path} can't be read: {error.strerror}",
@@ -42,13 +41,10 @@ def load_golden(path: Path) -> tuple[GoldenQuery, ...]:
         ) from None
     except UnicodeDecodeError:
         raise GoldenInvalid(f"{path} is not UTF-8 text", subject=str(path)) from None
-    except YAMLError as error:
-        mark = error.problem_mark if isinstance(error, MarkedYAMLError) else None
-        what = error.problem if isinstance(error, MarkedYAMLError) else str(error)
-        where = f"{path}:{mark.line + 1}" if mark else str(path)
-        raise GoldenInvalid(f"{where}: {what}", subject=str(path)) from None
-    problems: list[str] = []
-    queries = _queries(document, str(path), problems)
+    except SpecInvalid as error:
+        raise GoldenInvalid(error.message, subject=str(path)) from None
+    problems = [str(problem) for problem in document.problems]
+    queries = _queries(document, problems)
     if problems:
         raise GoldenInvalid(
             "\n".join(problems),
@@ -58,21 +54,22 @@ def load_golden(path: Path) -> tuple[GoldenQuery, ...]:
     return queries
 
 
-def _queries(document: Any, path: str, problems: list[str]) -> tuple[GoldenQuery, ...]:
-    if not isinstance(document, dict) or document.get("version") != 1:
+def _queries(document: Document, problems: list[str]) -> tuple[GoldenQuery, ...]:
+    path, data = document.file, document.data
+    if not isinstance(data, dict) or data.get("version") != 1:
         problems.append(f"{path}:1: it has no `version: 1`")
         return ()
-    unknown = [key for key in document if key not in ("version", "queries")]
+    unknown = [key for key in data if key not in ("version", "queries")]
     if unknown:
-        line = _line(document, unknown[0])
+        line, _ = document.position((unknown[0],))
         problems.append(f"{path}:{line}: unknown key `{unknown[0]}`")
-    listed = document.get("queries")
+    listed = data.get("queries")
     if not isinstance(listed, list) or not listed:
         problems.append(f"{path}:1: `queries` is not a list of one or more queries")
         return ()
     found: dict[str, GoldenQuery] = {}
     for number, entry in enumerate(listed):
-        line = _line(listed, number)
+        line, _ = document.position(("queries", number))
         problem = _problem(entry)
         if problem is None and str(entry["query"]) in found:
             problem = "the same query is there before"
@@ -82,12 +79,6 @@ def _queries(document: Any, path: str, problems: list[str]) -> tuple[GoldenQuery
             query = str(entry["query"])
             found[query] = GoldenQuery(query, tuple(map(str, entry["relevant"])))
     return tuple(found.values())
-
-
-def _line(node: Any, key: str | int) -> int:
-    """Where a key of a mapping or an item of a list stands, from 1."""
-    at = node.lc.key(key) if isinstance(key, str) else node.lc.item(key)
-    return int(at[0]) + 1
 
 
 def _problem(entry: Any) -> str | None:

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from kitestring.errors import LocalError
 
 _PLACE = re.compile(r"\{\{\s*(\w+)\s*(?:\(\w+\))?\s*(?::\s*([^}]*?))?\s*\}\}")
@@ -138,12 +140,8 @@ def render_etcd(ports: Mapping[str, int]) -> str:
 
 
 def _with_settings(text: str, settings: Mapping[str, str]) -> str:
-    import io
 
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
-    document: Any = YAML(typ="safe").load(text)
+    document: Any = yaml.safe_load(text)
     document["etcd"]["config"] = {"path": ""}  # known to the server, not in its template
     for key, value in settings.items():
         *parents, last = key.split(".")
@@ -155,14 +153,10 @@ def _with_settings(text: str, settings: Mapping[str, str]) -> str:
                 f"`{key}` is no setting of this server", hint="see configs/milvus.yaml in --data"
             )
         try:
-            node[last] = YAML(typ="safe").load(value)
-        except YAMLError:
+            node[last] = yaml.safe_load(value)
+        except yaml.YAMLError:
             raise LocalError(f"`{value}` is no value for `{key}`") from None
-    out = io.StringIO()
-    writer = YAML(typ="safe")
-    writer.default_flow_style = False
-    writer.dump(document, out)
-    return out.getvalue()
+    return str(yaml.safe_dump(document, sort_keys=False))
 
 
 def _quoted(path: Path) -> str:

@@ -6,7 +6,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from ruamel.yaml import YAML
+import yaml
 
 from kitestring.errors import LocalError
 from kitestring.local.config import ETCD, choose_ports, is_free, port_names, render, render_etcd
@@ -53,7 +53,7 @@ PORTS = {"proxy_port": 20001, "etcd_port": 20002, "metrics_port": 20004}
 
 def rendered(data: str = "/data", **options: object) -> dict[str, dict[str, object]]:
     text = render(TEMPLATE, data=Path(data), ports=PORTS, **options)  # type: ignore[arg-type]
-    found: dict[str, dict[str, object]] = YAML(typ="safe").load(text)
+    found: dict[str, dict[str, object]] = yaml.safe_load(text)
     return found
 
 
@@ -88,7 +88,7 @@ def test_the_template_names_the_ports() -> None:
 
 
 def test_etcd_gets_a_peer_port_of_its_own() -> None:
-    found = YAML(typ="safe").load(render_etcd(PORTS))
+    found = yaml.safe_load(render_etcd(PORTS))
     assert found["listen-client-urls"] == "http://127.0.0.1:20002"
     assert found["listen-peer-urls"] == "http://127.0.0.1:20003"
 

@@ -1,0 +1,146 @@
+"""Wall time and peak memory of a process, and the facts of the machine it ran on."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from kitestring import __version__
+
+KITESTRING = [sys.executable, "-m", "kitestring"]
+_POLL = 0.01  # seconds between two looks at a process's memory
+
+
+@dataclass(frozen=True)
+class Ran:
+    """One process that ended. `peak` is its own largest resident set in bytes (VmHWM): servers
+    that it starts are not in it."""
+
+    seconds: float
+    peak: int
+    exit_code: int
+    output: str
+
+
+@dataclass
+class Result:
+    """One measured thing. `limit` is what it may be at most, in the unit of `value`."""
+
+    name: str
+    value: float
+    unit: str
+    runs: list[float] = field(default_factory=list)
+    limit: float | None = None
+    baseline: str = ""  # what the same machine did in the same run, to compare with
+    baseline_value: float | None = None
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def within(self) -> bool:
+        return self.limit is None or self.value <= self.limit
+
+    def as_dict(self) -> dict[str, Any]:
+        found: dict[str, Any] = {
+            "name": self.name,
+            "value": round(self.value, 4),
+            "unit": self.unit,
+        }
+        if len(self.runs) > 1:
+            found["runs"] = [round(r, 4) for r in self.runs]
+        if self.limit is not None:
+            found |= {"limit": self.limit, "within": self.within}
+        if self.baseline_value is not None:
+            found |= {
+                "baseline": self.baseline,
+                "baseline_value": round(self.baseline_value, 4),
+                "ratio": round(self.value / self.baseline_value, 3),
+            }
+        if self.detail:
+            found["detail"] = dict(self.detail)
+        return found
+
+
+def run(*command: str, cwd: Path | None = None, expect: Sequence[int] = (0,)) -> Ran:
+    """Runs a command to its end.
+
+    Raises:
+        RuntimeError: it ended with another exit code than expected.
+    """
+    begun = time.perf_counter()
+    process = subprocess.Popen(
+        list(command), cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    peak, text = 0, ""
+    while True:
+        peak = max(peak, _peak(process.pid))
+        try:
+            text, _ = process.communicate(timeout=_POLL)
+            break
+        except subprocess.TimeoutExpired:
+            continue
+        except BaseException:
+            process.terminate()
+            process.wait()
+            raise
+    seconds = time.perf_counter() - begun
+    if process.returncode not in expect:
+        raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}:\n{text}")
+    return Ran(seconds, peak, process.returncode, text)
+
+
+def kitestring(*arguments: str, cwd: Path | None = None, expect: Sequence[int] = (0,)) -> Ran:
+    return run(*KITESTRING, *arguments, cwd=cwd, expect=expect)
+
+
+def median_of(runs: int, act: Callable[[], float]) -> tuple[float, list[float]]:
+    """The median of what `act` gives, and all of it."""
+    values = [act() for _ in range(runs)]
+    return statistics.median(values), values
+
+
+def seconds_of(act: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    act()
+    return time.perf_counter() - begun
+
+
+def machine() -> dict[str, Any]:
+    """What a figure depends on, without naming the machine."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {
+        "cores": os.cpu_count(),
+        "processor": _processor(),
+        "memory_gib": round(memory / 2**30, 1),
+        "load_before": round(os.getloadavg()[0], 2),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "kitestring": __version__,
+        **{name: version(name) for name in ("pymilvus", "pyarrow", "numpy", "pydantic")},
+    }
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor()
+
+
+def _peak(pid: int) -> int:
+    """The largest resident set of a process so far, in bytes; 0 where it is gone."""
+    try:
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    except (OSError, ValueError):
+        pass
+    return 0

@@ -86,7 +86,7 @@ def play(tmp_path: Path) -> Iterator[PlayFor]:
 
     def run(
         playbook: str | Path,
-        spec: Path,
+        spec: Path | str,
         *arguments: str,
         env: Mapping[str, str] | None = None,
         variables: Sequence[str] = (),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
+from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).parents[2]
 DAY2 = "playbooks/day2.yml"
 SPEC = """\
 version: 1
@@ -65,6 +68,13 @@ def test_a_spec_that_is_none(play, tmp_path, text, code, said):
     assert f'"code": "{code}"' in run.output
     assert said in run.output
     assert "Traceback" not in run.output
+
+
+def test_a_relative_spec_starts_in_the_folder_of_the_shell(play, spec_with, free_port):
+    spec = spec_with(f'{{uri: "http://127.0.0.1:{free_port}", timeout: 1s}}')
+    named = os.path.relpath(spec, ROOT)  # where `play` runs ansible-playbook
+    run = play(DAY2, named, env={"PWD": str(ROOT)})
+    assert '"code": "milvus.unreachable"' in run.output
 
 
 def test_an_interpreter_without_the_library(play, tmp_path, spec_with):

@@ -325,3 +325,26 @@ def test_search_finds_the_passage_and_judges_it(
         search(loaded, milvus, name, "  ")
     with pytest.raises(UsageError, match="has no collection"):
         search(loaded, milvus, f"{name}x", "kite")
+
+
+def test_verify_and_prune_bring_back_what_was_done_behind_the_ledger(
+    spec_for: SpecFor, milvus: MilvusServer, unique: Unique, corpus: Path
+) -> None:
+    name = unique("c")
+    loaded = spec_for({"name": name, "chunking": SMALL})
+    ingest(loaded, milvus, name, [corpus])
+    before = rows_of(milvus, name)
+    columns = [f.name for f in milvus.describe(name).schema.fields]
+    some = [milvus.get(name, [key], columns)[0] for key in sorted(before)[:4]]
+    milvus.insert(name, some[:2])  # doubled
+    milvus.upsert(name, [{**some[2], "content_hash": "0" * 64}])  # changed
+    milvus.delete(name, [some[3]["id"]])  # missing
+    milvus.insert(name, [{**some[0], "id": "stranger"}])
+    milvus.insert(name, [{**some[0], "id": "of-another", "tenant_id": "another"}])
+
+    mended = ingest(loaded, milvus, name, [corpus], verify=True, prune=True)
+
+    assert (mended.rows_written, mended.rows_deleted) == (4, 1)
+    after = rows_of(milvus, name)
+    assert after.pop("of-another")["doc_id"] == some[0]["doc_id"]  # not this tenant's business
+    assert after == before

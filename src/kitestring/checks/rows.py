@@ -88,8 +88,8 @@ def orphan(loaded: LoadedSpec, snapshot: Snapshot) -> Iterator[Finding]:
                 pair,
                 census.orphan,
                 "in the collection and not in the ledger",
-                "delete them if nothing else writes here; else ingest what they came from: "
-                + _ingest(pair),
+                "if nothing else writes here, ingest the whole corpus and remove the rest: "
+                + _ingest(pair, "--prune"),
             )
 
 
@@ -129,7 +129,7 @@ def duplicate(loaded: LoadedSpec, snapshot: Snapshot) -> Iterator[Finding]:
             pair,
             census.duplicate,
             "with a key that is there more than once",
-            "delete these keys, then ingest again: " + _ingest(pair),
+            "ingest again, which leaves one row of each key: " + _ingest(pair),
         )
 
 
@@ -153,8 +153,9 @@ def _told(check_id: str, pair: Pair, tally: Tally, what: str, hint: str) -> Iter
         )
 
 
-def _ingest(pair: Pair) -> str:
-    return command(pair.loaded, "ingest", "--collection", pair.spec.name, "--verify", "PATH...")
+def _ingest(pair: Pair, *flags: str) -> str:
+    name = pair.spec.name
+    return command(pair.loaded, "ingest", "--collection", name, "--verify", *flags, "PATH...")
 
 
 def _row_check(
@@ -218,7 +219,7 @@ CHECKS = (
         "document has any longer, or that something else wrote.",
         cause="A document was removed or shortened and its rows were not deleted, or another "
         "writer is at work.",
-        mend="Delete them, or ingest what they came from.",
+        mend="Ingest the whole corpus with `--verify --prune`, or delete them.",
     ),
     _row_check(
         "rows.stale",
@@ -236,7 +237,7 @@ CHECKS = (
         meaning="The same key is in the collection more than once. The server hides all but one "
         "from a query, while counts, memory and ranking are wrong.",
         cause="A writer used insert instead of upsert, or retried after a timeout.",
-        mend="Delete the keys, then ingest the corpus again with `--verify`.",
+        mend="Ingest the corpus again with `--verify`: an upsert leaves one row of each key.",
         ledger=False,
     ),
 )

@@ -123,7 +123,7 @@ def embedded_target(size: int, *, keep: bool = False) -> Iterator[Target]:
         if keep:
             yield Target(local.up(data), data)
         else:
-            with _shielded_exit(local.running(data)) as state:
+            with _shielded_exit(local.running(data, remove=True)) as state:
                 yield Target(state, data)
         done = True
     finally:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from itertools import groupby, islice
 from operator import itemgetter
+from typing import Any
 
+from kitestring.clients.milvus.duplicates import Batch, locate
 from kitestring.clients.milvus.protocol import Milvus
 from kitestring.clients.milvus.wire import quote
 from kitestring.errors import MixedRows
@@ -61,6 +64,14 @@ def _stranger(
     return None
 
 
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What comparing the ledger with the collection came to."""
+
+    notes: tuple[str, ...] = ()
+    strangers: tuple[str, ...] = ()  # keys of the tenant's rows that the ledger has not
+
+
 def settle(
     milvus: Milvus,
     ledger: Ledger,
@@ -71,13 +82,14 @@ def settle(
     tenant: str,
     documents: Collection[str],
     verify: bool,
-) -> list[str]:
+) -> Settled:
     """Makes the ledger say of `documents` only what the collection really has.
 
     The rows are compared when the collection is another one than at the last run, when it has
     another number of rows than the ledger, or with `verify`. A row of these documents that is
-    missing or differs is forgotten, so that it will be written again. A ledger that was lost is
-    built anew from the collection's rows. Returns notes for the user.
+    missing, differs, or is there more than once is forgotten, so that it will be written again
+    (an upsert replaces every row of its key). A ledger that was lost is built anew from the
+    collection's rows.
     """
     name = wanted.name
     known, stored = ledger.count(name), milvus.count(name)
@@ -85,48 +97,100 @@ def settle(
         adopted = _adopt(milvus, ledger, run, info, wanted)
         note = f"the ledger did not know `{name}`: {adopted:,} of its {stored:,} rows were entered"
         ledger.bind(run, info.id)
-        return [note]
+        return Settled((note,))
     same = ledger.milvus_id(name) in (None, info.id)
-    notes = []
+    notes: tuple[str, ...] = ()
+    strangers: tuple[str, ...] = ()
     if known and (verify or not same or known != stored):
-        wrong = list(_differing(milvus, ledger, wanted, tenant, documents))
+        differing = _Differences(milvus, ledger, wanted, tenant, documents)
+        wrong = differing.find(stored)
         ledger.forget(run, wrong)
+        strangers = tuple(differing.strangers)
         if wrong:
-            notes.append(
-                f"{len(wrong):,} rows that the ledger has are missing or changed in `{name}`; "
-                "they are written again"
+            notes = (
+                f"{len(wrong):,} rows that the ledger has are missing, changed or doubled in "
+                f"`{name}`; they are written again",
             )
     ledger.bind(run, info.id)
-    return notes
+    return Settled(notes, strangers)
 
 
-def _differing(
-    milvus: Milvus, ledger: Ledger, wanted: CollectionSpec, tenant: str, documents: Collection[str]
-) -> Iterator[str]:
-    """Keys that the ledger has and the collection has not, or with other labels or text."""
-    fields = wanted.fields
-    roles = [
-        (field, role)
-        for role in ("content_hash", "embedding_model", "chunker")
-        if (field := getattr(fields, role))
-    ]
-    columns = [fields.id, *(field for field, _ in roles)]
-    stored = (
-        row
-        for batch in milvus.scan(wanted.name, columns)
-        for row in zip(*_lists(batch), strict=True)
-    )
-    there = next(stored, None)
-    for row in ledger.rows(wanted.name, tenant):
-        while there is not None and there[0] < row.key:
-            there = next(stored, None)
-        same = (
-            there is not None
-            and there[0] == row.key
-            and all(getattr(row, role) == there[i] for i, (_, role) in enumerate(roles, 1))
-        )
-        if not same and row.doc_id in documents:
-            yield row.key
+class _Differences:
+    """Compares the tenant's rows in the ledger with those of the collection, both by key."""
+
+    def __init__(
+        self,
+        milvus: Milvus,
+        ledger: Ledger,
+        wanted: CollectionSpec,
+        tenant: str,
+        documents: Collection[str],
+    ) -> None:
+        self.strangers: list[str] = []
+        self._milvus, self._ledger, self._wanted = milvus, ledger, wanted
+        self._tenant, self._documents = tenant, documents
+        self._batches: list[Batch] = []
+        fields = wanted.fields
+        self._roles = [
+            (field, role)
+            for role in ("content_hash", "embedding_model", "chunker")
+            if (field := getattr(fields, role))
+        ]
+        self._columns = [fields.id, *(field for field, _ in self._roles)]
+        self._columns += [fields.tenant_id] if fields.tenant_id else []
+
+    def find(self, stored: int) -> list[str]:
+        """Keys of the ledger that are missing, changed or doubled in the collection, which has
+        `stored` rows by its own count."""
+        wrong = set(self._unequal())
+        keys = sum(batch.keys for batch in self._batches)
+        if stored > keys:
+            twice = locate(
+                self._milvus,
+                self._wanted.name,
+                self._wanted.fields.id,
+                self._batches,
+                counted=stored,
+                examples=None,
+            )
+            mine = {row.key for row in self._mine()} if twice else set()
+            wrong |= mine & set(twice.examples if twice else ())
+        return sorted(wrong)
+
+    def _mine(self) -> Iterator[LedgerRow]:
+        rows = self._ledger.rows(self._wanted.name, self._tenant)
+        return (row for row in rows if row.doc_id in self._documents)
+
+    def _unequal(self) -> Iterator[str]:
+        there = self._stored()
+        row = next(there, None)
+        for known in self._ledger.rows(self._wanted.name, self._tenant):
+            while row is not None and row[0] < known.key:
+                self._is_stranger(row)
+                row = next(there, None)
+            found = row is not None and row[0] == known.key
+            same = found and all(
+                getattr(known, role) == value
+                for (_, role), value in zip(self._roles, row[1:] if row else (), strict=False)
+            )
+            if not same and known.doc_id in self._documents:
+                yield known.key
+            if found:
+                row = next(there, None)
+        while row is not None:
+            self._is_stranger(row)
+            row = next(there, None)
+
+    def _stored(self) -> Iterator[tuple[Any, ...]]:
+        for batch in self._milvus.scan(self._wanted.name, self._columns):
+            rows = list(zip(*_lists(batch), strict=True))
+            self._batches.append(Batch(rows[-1][0], len(rows)))
+            yield from rows
+
+    def _is_stranger(self, row: tuple[Any, ...]) -> None:
+        """Notes a row that the ledger of this tenant has not, if it is this tenant's."""
+        if self._wanted.fields.tenant_id and row[-1] == self._tenant:
+            self.strangers.append(row[0])
 
 
 def _adopt(

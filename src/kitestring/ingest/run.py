@@ -61,7 +61,8 @@ def ingest(
         root: document ids are relative to it; by default to each directory given.
         create: create the collection if it is not there.
         allow_mixed: write even where rows of another model or chunker are.
-        prune: `paths` are all that the tenant has: remove every other document.
+        prune: `paths` are all that the tenant has: remove every other document, and rows of the
+            tenant that no ingestion wrote.
         verify: compare all rows with the ledger first, even if nothing looks wrong.
         embedder: for tests; the spec's model by default.
 
@@ -85,7 +86,7 @@ def ingest(
         if not allow_mixed:
             refuse_mixed(milvus, ledger, wanted, embed.label, chunker)
         ids = {source.doc_id for source in found.sources}
-        notes = settle(
+        settled = settle(
             milvus,
             ledger,
             run,
@@ -95,6 +96,7 @@ def ingest(
             documents=ids,
             verify=verify,
         )
+        notes = [*settled.notes]
         clock.lap("prepare")
         plan = Planner(ledger, run, wanted, ensured.info.schema, tenant, embed.label)
         writer = Writer(
@@ -124,6 +126,9 @@ def ingest(
         writer.finish()
         gone = plan.gone(ids) if prune else {}
         writer.remove(gone)
+        if prune and settled.strangers:
+            writer.remove_strangers(settled.strangers)
+            notes.append(f"{len(settled.strangers):,} rows that no ingestion wrote are removed")
         if progress is not None:
             progress(Progress(len(found.sources), len(found.sources), writer.rows_written))
         if writer.rows_written or writer.rows_deleted:

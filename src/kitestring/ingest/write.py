@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from kitestring.clients.embedder import Embedder
@@ -116,6 +116,13 @@ class Writer:
         for start in range(0, len(keys), _DELETE_ROWS):
             self._delete(keys[start : start + _DELETE_ROWS])
         self._ledger.forget_documents(self._run, self._tenant, doc_ids)
+
+    def remove_strangers(self, keys: Sequence[str]) -> None:
+        """Deletes rows that the ledger has not, unless they have been written since."""
+        mine = {row.key for row in self._ledger.rows(self._run.collection, self._tenant)}
+        left = [key for key in keys if key not in mine]
+        for start in range(0, len(left), _DELETE_ROWS):
+            self._delete(left[start : start + _DELETE_ROWS])
 
     def _flush(self) -> None:
         if self._starting:

@@ -13,12 +13,12 @@ from typing import Any
 
 import pyarrow as pa
 
+from kitestring.clients.milvus.duplicates import Batch, locate
 from kitestring.clients.milvus.protocol import Milvus
 from kitestring.errors import CollectionNotLoaded
 from kitestring.model.collection import CollectionInfo
 from kitestring.model.ledger import LedgerRow
 from kitestring.model.snapshot import RowCensus, Tally
-from kitestring.observe.duplicates import Batch, locate
 from kitestring.observe.labels import LabelCounter
 from kitestring.observe.reconcile import Reconciled, StoreRow, Unordered, reconcile
 from kitestring.spec.models import FieldMap

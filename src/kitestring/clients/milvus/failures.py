@@ -40,8 +40,14 @@ _BY_TEXT: tuple[tuple[tuple[str, ...], type[MilvusError], str], ...] = (
         "load it; `kitestring drift` shows what differs from the spec",
     ),
     (
-        ("fail connecting", "failed to connect", "deadline exceeded", "connection refused",
-         "find no available", "not ready yet"),
+        (
+            "fail connecting",
+            "failed to connect",
+            "deadline exceeded",
+            "connection refused",
+            "find no available",
+            "not ready yet",
+        ),
         ServerUnreachable,
         "check `connection` in the spec, and that the server runs",
     ),

@@ -83,7 +83,5 @@ def _array(data: Any, field: Field) -> pa.Array:
     values = getattr(data.scalars, _SCALAR_DATA[field.type]).data
     valid = list(data.valid_data)
     if valid and not all(valid):
-        return pa.array(
-            [v if ok else None for v, ok in zip(values, valid, strict=True)], kind
-        )
+        return pa.array([v if ok else None for v, ok in zip(values, valid, strict=True)], kind)
     return pa.array(values, kind)

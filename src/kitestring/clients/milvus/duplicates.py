@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from kitestring.clients.milvus.protocol import Milvus
 from kitestring.clients.milvus.wire import literal
 from kitestring.model.snapshot import Tally
-from kitestring.observe.reconcile import EXAMPLES
 
 Key = str | int
 
@@ -27,7 +26,13 @@ class Batch:
 
 
 def locate(
-    milvus: Milvus, name: str, field: str, batches: Sequence[Batch], *, counted: int
+    milvus: Milvus,
+    name: str,
+    field: str,
+    batches: Sequence[Batch],
+    *,
+    counted: int,
+    examples: int | None = 5,
 ) -> Tally | None:
     """The rows beyond the first of their key, with a few keys as examples.
 
@@ -35,10 +40,11 @@ def locate(
         field: the primary key.
         batches: of the whole scan, in order.
         counted: `count(*)` at strong consistency, above the number of keys scanned.
+        examples: how many keys to find; None for all of them.
 
     None where the surplus is not (only) duplicates: then the scan did not see every key.
     """
-    search = _Search(milvus, name, field, counted)
+    search = _Search(milvus, name, field, counted, examples)
     bounds = [batch.last for batch in batches]
     sums = [0]
     for batch in batches:
@@ -52,11 +58,18 @@ def locate(
 
 
 class _Search:
-    def __init__(self, milvus: Milvus, name: str, field: str, counted: int) -> None:
+    def __init__(
+        self, milvus: Milvus, name: str, field: str, counted: int, examples: int | None
+    ) -> None:
         self.found: list[str] = []
+        self._examples = examples
         self._milvus, self._name, self._field = milvus, name, field
         # what a strong query has just seen, weaker ones see too, unless replicas lag behind
         self._strong = milvus.count(name, strong=False) != counted
+
+    @property
+    def _enough(self) -> bool:
+        return self._examples is not None and len(self.found) >= self._examples
 
     def range(self, after: Key | None, upto: Key) -> str:
         end = f"{self._field} <= {literal(upto)}"
@@ -71,7 +84,7 @@ class _Search:
         """Searches the batches `start` to `end`, which hold `rows`; whether duplicates explain
         every surplus that was looked at."""
         keys = sums[end] - sums[start]
-        if rows <= keys or len(self.found) >= EXAMPLES:
+        if rows <= keys or self._enough:
             return rows >= keys
         after = bounds[start - 1] if start else None
         if end - start == 1:
@@ -87,7 +100,7 @@ class _Search:
         )
 
     def _keys(self, keys: Sequence[Key], after: Key | None, rows: int) -> bool:
-        if rows <= len(keys) or len(self.found) >= EXAMPLES:
+        if rows <= len(keys) or self._enough:
             return rows >= len(keys)
         if len(keys) == 1:
             return self._one(keys[0], rows)

@@ -1,0 +1,139 @@
+"""The catalog never hides, and never trusts, what it can't read."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kitestring.backup.catalog import Catalog, open_catalog
+from kitestring.backup.create import create_backup
+from kitestring.clients.store.memory import MemoryStore
+from kitestring.errors import BackupNotFound, BackupRefused, ManifestUnreadable
+from kitestring.model.backup import BackupManifest
+from kitestring.spec.load import load
+from kitestring.spec.loaded import LoadedSpec
+
+
+@pytest.fixture
+def two(server: Any, loaded: LoadedSpec) -> tuple[BackupManifest, BackupManifest]:
+    """An older and a newer backup."""
+    made = [create_backup(loaded, server), create_backup(loaded, server)]
+    older, newer = sorted(made, key=lambda m: m.id)
+    return older, newer
+
+
+def folder(loaded: LoadedSpec, manifest: BackupManifest) -> Path:
+    return loaded.resolve("backups") / "backups" / manifest.id
+
+
+def test_the_newest_comes_first(
+    loaded: LoadedSpec, two: tuple[BackupManifest, BackupManifest]
+) -> None:
+    catalog = open_catalog(loaded)
+    assert [s.id for s in catalog.summaries()] == [two[1].id, two[0].id]
+    assert catalog.resolve("latest") == two[1].id
+    assert catalog.resolve(two[0].id) == two[0].id
+    assert catalog.newest() == two[1]
+
+
+def test_an_ambiguous_or_unknown_name_is_an_error(
+    loaded: LoadedSpec, two: tuple[BackupManifest, BackupManifest]
+) -> None:
+    catalog = open_catalog(loaded)
+    with pytest.raises(BackupNotFound, match="beginning of 2"):
+        catalog.resolve("2")
+    with pytest.raises(BackupNotFound) as error:
+        catalog.resolve("nope")
+    assert two[1].id in error.value.hint
+    with pytest.raises(BackupNotFound, match="not the id"):
+        catalog.manifest("../../etc/passwd")
+
+
+def test_an_empty_catalog_says_what_to_do(loaded: LoadedSpec) -> None:
+    with pytest.raises(BackupNotFound) as error:
+        open_catalog(loaded).resolve("latest")
+    assert "backup create" in error.value.hint
+
+
+@pytest.mark.parametrize("file", ["manifest.json", "summary.json"])
+@pytest.mark.parametrize("how", ["removed", "cut short", "no JSON", "unknown field"])
+def test_what_can_not_be_read_is_listed_and_not_used(
+    loaded: LoadedSpec, two: tuple[BackupManifest, BackupManifest], file: str, how: str
+) -> None:
+    path = folder(loaded, two[1]) / file
+    text = path.read_text()
+    if how == "removed":
+        path.unlink()
+    elif how == "unknown field":
+        path.write_text(json.dumps({**json.loads(text), "surprise": 1}))
+    else:
+        path.write_text(text[: len(text) // 2] if how == "cut short" else "hello")
+    catalog = open_catalog(loaded)
+    assert len(catalog.summaries()) == 2
+    with pytest.raises(ManifestUnreadable):
+        catalog.manifest(two[1].id)
+    if file == "summary.json" or how == "removed":
+        listed = catalog.summaries()[0]
+        assert not listed.readable
+        assert listed.problem
+        assert catalog.resolve("latest") == two[0].id
+    assert catalog.newest() == two[0]
+
+
+def test_a_changed_manifest_is_not_used(
+    loaded: LoadedSpec, two: tuple[BackupManifest, BackupManifest]
+) -> None:
+    path = folder(loaded, two[1]) / "manifest.json"
+    path.write_text(path.read_text().replace('"rows": 40', '"rows": 41'))
+    with pytest.raises(ManifestUnreadable, match="not the one that its summary names"):
+        open_catalog(loaded).manifest(two[1].id)
+
+
+def test_a_manifest_of_a_later_version_is_named(
+    loaded: LoadedSpec, two: tuple[BackupManifest, BackupManifest]
+) -> None:
+    path = folder(loaded, two[1]) / "manifest.json"
+    path.write_text(path.read_text().replace('"schema_version": 1', '"schema_version": 9'))
+    (folder(loaded, two[1]) / "summary.json").unlink()
+    open_catalog(loaded).sweep_partials()
+    with pytest.raises(ManifestUnreadable):
+        open_catalog(loaded).manifest(two[1].id)
+
+
+def test_listing_reads_no_manifest(
+    loaded: LoadedSpec, two: tuple[BackupManifest, BackupManifest]
+) -> None:
+    store, disk = MemoryStore(), open_catalog(loaded).store
+    for info in disk.list("backups/"):
+        store.put(info.key, disk.get(info.key))
+    read: list[str] = []
+    store.before = lambda operation, key: read.append(key) if operation == "get" else None
+    assert len(Catalog(store).summaries()) == 2
+    assert all(key.endswith("summary.json") for key in read)
+    assert len(read) == 2
+
+
+def test_a_verification_is_noted(
+    loaded: LoadedSpec, two: tuple[BackupManifest, BackupManifest]
+) -> None:
+    catalog = open_catalog(loaded)
+    before = catalog.summaries()[0]
+    catalog.mark_verified(two[1].id, "sample")
+    after = catalog.summaries()[0]
+    assert after.verified_at is not None
+    assert before.verified_at is not None
+    assert after.verified_at >= before.verified_at
+    assert replace(after, verified_at=0, verified_tier="") == (
+        replace(before, verified_at=0, verified_tier="")
+    )
+
+
+def test_a_spec_without_a_store_for_backups_is_refused(loaded: LoadedSpec) -> None:
+    text = loaded.file.read_text()
+    loaded.file.write_text(text[: text.index("backup:")])
+    with pytest.raises(BackupRefused, match="does not say where backups go"):
+        open_catalog(load(loaded.file))

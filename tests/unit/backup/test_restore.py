@@ -1,0 +1,203 @@
+"""What a restore brings back, what it refuses, and that it leaves nothing behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kitestring.backup.batches import plan_batches
+from kitestring.backup.catalog import open_catalog
+from kitestring.backup.create import create_backup
+from kitestring.backup.restore import STAGING, RestoreResult, RestoreTarget, restore
+from kitestring.errors import (
+    BackupDamaged,
+    MilvusError,
+    RestoreIncomplete,
+    RestoreRefused,
+)
+from kitestring.model.backup import BackupManifest
+from kitestring.spec.loaded import LoadedSpec
+
+
+@pytest.fixture
+def manifest(server: Any, loaded: LoadedSpec) -> BackupManifest:
+    server.upsert("docs", ["k001", "k001x"], version=1)
+    server.delete("docs", ["k002"])
+    return create_backup(loaded, server)
+
+
+@pytest.fixture
+def go(server: Any, loaded: LoadedSpec, manifest: BackupManifest) -> Callable[..., RestoreResult]:
+    """Restores the manifest to the server that it came from."""
+
+    def run(**options: Any) -> RestoreResult:
+        return restore(
+            open_catalog(loaded), manifest, RestoreTarget(server, server.store), **options
+        )
+
+    return run
+
+
+def staged(server: Any) -> list[str]:
+    return [info.key for info in server.store.list(STAGING)]
+
+
+def test_rows_indexes_load_state_and_partitions_come_back(
+    server: Any, go: Callable[..., RestoreResult]
+) -> None:
+    phases: list[str] = []
+    server.upsert("docs", ["later"])
+    result = go(rename={"docs": "copy"}, on_phase=lambda name, seconds: phases.append(name))
+    wanted = dict.fromkeys((f"k{i:03d}" for i in range(40)), 0) | {"k001": 1, "k001x": 1}
+    del wanted["k002"]
+    assert server.alive("copy") == wanted
+    assert (result.rows, phases) == (40, ["copy", "import", "index", "load"])
+    info, source = server.describe("copy"), server.describe("docs")
+    assert [i.index for i in info.indexes] == [i.index for i in source.indexes]
+    assert (info.schema, info.properties, info.loaded) == (source.schema, {"a": "b"}, True)
+    assert staged(server) == []
+
+
+def test_an_alias_that_is_taken_stays_and_is_noted(
+    server: Any, go: Callable[..., RestoreResult]
+) -> None:
+    result = go(prefix="copy_")
+    assert server.alias_owner("current") == "docs"
+    assert any("`current`" in note for note in result.notes)
+
+
+def test_aliases_come_back_with_the_collection(
+    server: Any, go: Callable[..., RestoreResult]
+) -> None:
+    server.alias.clear()
+    server.drop_collection("docs")
+    assert go().notes == ()
+    assert server.alias_owner("current") == "docs"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({}, "a collection `docs` already"),
+        ({"rename": {"docs": "current"}}, "an alias of `docs`"),
+        ({"rename": {"nope": "x"}}, "no collection `nope`"),
+        ({"collections": ["nope"]}, "no collection `nope`"),
+    ],
+)
+def test_what_is_there_is_left_alone(
+    server: Any, go: Callable[..., RestoreResult], options: dict[str, Any], words: str
+) -> None:
+    before = server.alive("docs")
+    with pytest.raises(RestoreRefused, match=words):
+        go(**options)
+    assert (server.alive("docs"), server.list_collections()) == (before, ["docs"])
+
+
+def test_overwriting_replaces_the_collection_and_keeps_its_aliases(
+    server: Any, go: Callable[..., RestoreResult]
+) -> None:
+    server.create_alias("docs", "another")
+    server.delete("docs", ["k005", "k006"])
+    go(overwrite=True)
+    assert server.count("docs") == 40
+    assert server.describe("docs").aliases == ("another", "current")
+    assert server.list_collections() == ["docs"]
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_failed_import_leaves_all_as_it_was(
+    server: Any, go: Callable[..., RestoreResult], overwrite: bool
+) -> None:
+    server.import_fails = "out of disk"
+    before = server.alive("docs")
+    with pytest.raises(MilvusError, match="out of disk"):
+        go(overwrite=overwrite, rename={} if overwrite else {"docs": "copy"})
+    assert (server.alive("docs"), server.list_collections()) == (before, ["docs"])
+    assert staged(server) == []
+
+
+def test_an_import_that_loses_a_row_is_no_restore(
+    server: Any, go: Callable[..., RestoreResult]
+) -> None:
+    server.import_loses = 1
+    with pytest.raises(RestoreIncomplete, match="has 39 rows, not 40"):
+        go(rename={"docs": "copy"})
+    assert server.list_collections() == ["docs"]
+
+
+@pytest.mark.parametrize("method", ["start_import", "import_state", "create_index", "load"])
+def test_an_interrupt_leaves_all_as_it_was(
+    server: Any,
+    go: Callable[..., RestoreResult],
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+) -> None:
+    def stop(*args: Any, **options: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(server, method, stop)
+    with pytest.raises(KeyboardInterrupt):
+        go(rename={"docs": "copy"})
+    assert server.list_collections() == ["docs"]
+    assert staged(server) == []
+
+
+@pytest.mark.parametrize("how", ["flip", "remove"])
+def test_a_damaged_object_is_never_imported(
+    server: Any,
+    go: Callable[..., RestoreResult],
+    loaded: LoadedSpec,
+    manifest: BackupManifest,
+    flip: Callable[[Path, int], None],
+    how: str,
+) -> None:
+    file = loaded.resolve("backups") / manifest.collections[0].segments[0].insert[2].key
+    if how == "flip":
+        flip(file, 1234)
+    else:
+        file.unlink()
+    with pytest.raises(BackupDamaged):
+        go(rename={"docs": "copy"})
+    assert server.list_collections() == ["docs"]
+    assert staged(server) == []
+
+
+def test_fewer_query_nodes_than_replicas_is_noted(server: Any, loaded: LoadedSpec) -> None:
+    table = server.tables["docs"]
+    table.info = replace(table.info, replicas=3)
+    manifest = create_backup(loaded, server)
+    target = RestoreTarget(server, server.store)
+    result = restore(open_catalog(loaded), manifest, target, prefix="c_", aliases=False)
+    assert any("1 replica, not 3" in note for note in result.notes)
+
+
+def test_a_collection_that_was_not_loaded_is_not_loaded(server: Any, loaded: LoadedSpec) -> None:
+    server.create_collection("cold", server.describe("docs").schema)
+    server.upsert("cold", ["a", "b"])
+    manifest = create_backup(loaded, server, collections=["cold"])
+    restore(open_catalog(loaded), manifest, RestoreTarget(server, server.store), prefix="c_")
+    assert not server.describe("c_cold").loaded
+    assert server.count("c_cold") == 2
+
+
+def test_batches_hold_each_segment_once_and_keep_the_order_of_logs(
+    server: Any, loaded: LoadedSpec
+) -> None:
+    for part in range(5):
+        server.upsert("docs", [f"p{part}{i}" for i in range(3)])
+        server.persist("docs")
+    backup = create_backup(loaded, server).collections[0]
+    batches = plan_batches(backup, max_segments=2)
+    assert len(batches) == 3
+    taken = sorted(o.source for b in batches for o in b.objects.values())
+    assert taken == sorted(o.source for s in backup.segments for o in s.insert + s.delta)
+    for batch in batches:
+        by_field: dict[str, list[str]] = {}
+        for key in sorted(k for k in batch.objects if k.startswith("insert_log")):
+            segment = batch.objects[key].source.split("/")[3]
+            by_field.setdefault(key.split("/")[-2], []).append(segment)
+        assert len({tuple(segments) for segments in by_field.values()}) == 1

@@ -1,0 +1,134 @@
+"""The pages in a real browser: they show what they hold, quietly, on a phone and in the dark."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from kitestring.model.drill import CollectionScore, DrillRecord, Objective, Phase, Recall
+from kitestring.model.finding import CheckRun, Finding, Severity, Verdict
+from kitestring.model.report import DriftReport
+from kitestring.model.snapshot import Snapshot
+from kitestring.model.timeline import TimelineStep
+from kitestring.render.drill import drill_html
+from kitestring.render.report import report_page
+
+pytestmark = pytest.mark.browser
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+RECORD = DrillRecord(
+    id="20250131T013000Z-1a2b3c",
+    backup="20250131T010000Z-aaaaaa",
+    cluster="local",
+    server_version="v2.3.5",
+    started_at=1_738_287_000_000,
+    finished_at=1_738_287_020_000,
+    boundary=1_738_285_200_000,
+    rpo_seconds=1800.0,
+    rto_seconds=8.6,
+    phases=(Phase("target", 4.0), Phase("copy", 0.3), Phase("import", 5.0), Phase("load", 3.3)),
+    collections=(
+        CollectionScore("a_collection_with_quite_a_long_name_as_people_give_them", 5120, 5120, True,
+                        True, 0, (), Recall(10, 40, 0.99, 0.97, 1.0, 0.9, 0.998), "40 queries"),
+    ),
+    objectives=(Objective("rpo", "at most 24h", "30 min", True),),
+    passed=True,
+)  # fmt: skip
+FINDING = Finding("index.missing", Severity.FAIL, "local/docs", "the index `embedding` is gone")
+DRIFT = DriftReport(
+    "local", "x.yaml", Severity.FAIL,
+    (CheckRun(FINDING.check, FINDING.subject, Verdict.FAIL, (FINDING,)),), (),
+    Snapshot("local", "v2.3.5", 1, {}),
+)  # fmt: skip
+# asks the page itself whether it is wider than the window; the page has no script of its own
+PROBE = """<script>
+addEventListener("load", () => {
+  const wide = [...document.querySelectorAll(".page *")]
+    .filter(e => !e.closest(".scroll") && e.getBoundingClientRect().right > innerWidth + 1);
+  document.body.dataset.window = innerWidth;
+  document.body.dataset.overflow = wide.map(e => e.tagName + "." + e.className).join(" ");
+  document.body.dataset.dark = getComputedStyle(document.body).backgroundColor;
+});
+</script></body>"""
+
+
+@pytest.fixture(scope="module")
+def chromium() -> str:
+    for name in NAMES:
+        found = shutil.which(name)
+        if found:
+            return found
+    pytest.skip("there is no Chromium on this machine (apt-get install chromium)")
+
+
+def pages() -> dict[str, str]:
+    report = report_page(
+        title="A demo",
+        lead="in one sentence",
+        drift=DRIFT,
+        drill=RECORD,
+        backups=[],
+        timeline=[TimelineStep("ingest", "5,120 passages of `docs`", 14.0)],
+    )
+    return {"drill": drill_html(RECORD), "report": report}
+
+
+def shown(chromium: str, page: Path, *options: str) -> tuple[str, list[str]]:
+    """The page's elements after loading, and what the console and the network said."""
+    done = subprocess.run(
+        [
+            chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+            f"--user-data-dir={page.parent / 'profile'}", "--enable-logging=stderr", "--v=0",
+            "--virtual-time-budget=2000", *options, "--dump-dom", page.as_uri(),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )  # fmt: skip
+    return done.stdout, [line for line in done.stderr.splitlines() if ":CONSOLE" in line]
+
+
+@pytest.mark.parametrize("name", ["drill", "report"])
+def test_a_page_shows_its_content_without_a_word_on_the_console(
+    chromium: str, tmp_path: Path, name: str
+) -> None:
+    page = tmp_path / "page.html"
+    page.write_text(pages()[name])
+    dom, console = shown(chromium, page)
+    assert console == []
+    for words in ("RTO by phase", "at most 24h", "0.9900 (0.9700 to 1.0000 at 95%)"):
+        assert words in dom
+    if name == "report":
+        for words in ("A demo", "5,120 passages of", "index.missing"):
+            assert words in dom
+
+
+def test_the_console_of_a_faulty_page_is_heard(chromium: str, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    page.write_text(pages()["drill"].replace("</body>", "<script>nosuch()</script></body>"))
+    _, console = shown(chromium, page)
+    assert "nosuch" in " ".join(console)
+
+
+@pytest.mark.parametrize("name", ["drill", "report"])
+def test_nothing_is_wider_than_a_small_window(chromium: str, tmp_path: Path, name: str) -> None:
+    page = tmp_path / "page.html"
+    page.write_text(pages()[name].replace("</body>", PROBE))
+    dom, _ = shown(chromium, page, "--window-size=500,900")
+    assert re.search(r'data-window="(4\d\d|500)"', dom)
+    assert 'data-overflow=""' in dom
+
+
+def test_the_page_follows_a_dark_setting(chromium: str, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    page.write_text(pages()["drill"].replace("</body>", PROBE))
+    light, _ = shown(chromium, page, "--blink-settings=preferredColorScheme=1")
+    dark, _ = shown(chromium, page, "--blink-settings=preferredColorScheme=0")
+    colours = [re.search(r'data-dark="([^"]+)"', dom) for dom in (light, dark)]
+    assert colours[0]
+    assert colours[1]
+    assert colours[0][1] != colours[1][1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -28,13 +29,14 @@ from kitestring.local import down, status, up
 from kitestring.model.drill import DrillRecord
 from kitestring.model.report import DriftReport
 from kitestring.render.report import report_page
+from kitestring.render.words import data_size
 from kitestring.spec.load import load
 from kitestring.spec.loaded import LoadedSpec
 from kitestring.spec.models import CollectionSpec
 
 MARKER = "made-by-the-demo"
 SPEC = Path("infra/clusters/local.yaml")
-QUESTION = "how do I parse a date in ISO format?"
+QUESTION = "how do I make a temporary directory?"
 
 
 @dataclass(slots=True)
@@ -77,7 +79,7 @@ def run_demo(root: Path, *, keep: bool, say: Say) -> Path:
     finally:
         page = _write_page(home, loaded, story, told)
         if not keep:
-            _remove(home, data)
+            _remove(root, loaded, home, data)
     say(f"     {story.seconds:6.1f} s  in all")
     if keep:
         say(f"the server runs on; end it with `kitestring local down --data {data}`")
@@ -111,7 +113,7 @@ def _tell(
         done = day2()
         step.expect(done.exit_code == 0, f"ansible-playbook failed; see {log}")
         step.expect(done.changed > 0, "the first run changed nothing")
-        step.says(f"changed={done.changed}: {'; '.join(done.task_lines('changed:'))}")
+        step.says(_changes(done))
     with story.step("Ansible, second run") as step:
         done = day2()
         step.expect((done.exit_code, done.changed) == (0, 0), f"changed={done.changed}; see {log}")
@@ -121,7 +123,9 @@ def _tell(
         result = verify(catalog, catalog.resolve("latest"), tier="full")
         step.expect(not result.problems, "; ".join(map(str, result.problems)))
         summary = catalog.summaries()[0]
-        step.says(f"{summary.id}: {summary.rows:,} rows, {summary.bytes / 1e6:.1f} MB, every byte")
+        step.says(
+            f"{summary.id}: {summary.rows:,} rows, {data_size(summary.bytes)}, every object hashed, every row read"
+        )
     with story.step("restore drill") as step:
         told.drill = run_drill(loaded)
         step.says(_drill_line(told.drill))
@@ -184,6 +188,13 @@ def _correct(
         step.says("exit code 0")
 
 
+def _changes(done: PlayResult) -> str:
+    tasks = [task.split(" : ")[-1] for task in done.task_lines("changed:")]
+    text = f"changed={done.changed}: {'; '.join(tasks)}"
+    reason = re.search(r"NOT SCHEDULED: ([^\"\n]+)", done.output)
+    return f"{text}. Not scheduled: {reason[1]}" if reason else text
+
+
 def _not_found(faults: Sequence[Fault], report: DriftReport) -> list[str]:
     seen = {f.check for f in report.findings if not f.inconclusive}
     return [fault.check for fault in faults if fault.check not in seen]
@@ -221,9 +232,11 @@ def _clear(home: Path, data: Path) -> None:
     (home / MARKER).touch()
 
 
-def _remove(home: Path, data: Path) -> None:
+def _remove(root: Path, loaded: LoadedSpec, home: Path, data: Path) -> None:
     """Ends the server and removes its data; the page and the log of Ansible stay."""
     down(data, remove=True)
+    if shutil.which("crontab"):
+        play(root, "unschedule.yml", loaded.file, log=home / "ansible.log")
     for entry in home.iterdir():
         if entry.is_dir():
             shutil.rmtree(entry, ignore_errors=True)

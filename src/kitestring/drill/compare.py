@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import pyarrow as pa
 
@@ -24,7 +24,7 @@ class RowComparison:
     read: RowDigest  # over the rows that the scan gave
     keys_match: bool
     content_match: bool
-    differences: tuple[str, ...]
+    reasons: tuple[str, ...]  # in words
 
 
 def definition_differences(
@@ -57,11 +57,16 @@ def compare_rows(
     name: str,
     wanted: CollectionBackup,
     on_batch: Callable[[pa.RecordBatch], None] | None = None,
+    from_files: Callable[[], RowDigest] | None = None,
 ) -> RowComparison:
     """Reads every row of the restored collection over the API and compares digests.
 
     The manifest's digest was computed from the segment files: two readers that share no code
     must agree. `on_batch` sees each batch, all columns.
+
+    A query shows one row of each key. Where the count is right and the scan reads fewer rows, keys
+    are there more than once, as they may have been in the source: then `from_files` (the digest
+    over the restored segment files) decides.
     """
     counted = target.count(name)
     builder = DigestBuilder(wanted.schema.primary.name)
@@ -70,7 +75,14 @@ def compare_rows(
         if on_batch is not None:
             on_batch(batch)
     read = builder.result()
-    return row_comparison(wanted.digest, counted, read)
+    if from_files is None or not read.rows < counted == wanted.digest.rows:
+        return row_comparison(wanted.digest, counted, read)
+    found = row_comparison(wanted.digest, counted, from_files())
+    hidden = (
+        f"{counted - read.rows:,} rows have the key of another one, and the query API hides them: "
+        "content was compared by the restored segment files"
+    )
+    return replace(found, reasons=(hidden, *found.reasons))
 
 
 def row_comparison(wanted: RowDigest, counted: int, read: RowDigest) -> RowComparison:
@@ -79,17 +91,15 @@ def row_comparison(wanted: RowDigest, counted: int, read: RowDigest) -> RowCompa
     if counted != wanted.rows:
         reasons.append(f"rows: {wanted.rows:,} in the backup, {counted:,} restored")
     if read.rows != counted:
-        reasons.append(
-            f"the server counts {counted:,} rows and a scan reads {read.rows:,}: "
-            "keys are there more than once, or the scan was cut short"
-        )
-    keys = read.keys == wanted.keys and read.rows == wanted.rows
-    content = read.content == wanted.content and keys
-    if not keys and read.rows == wanted.rows:
+        reasons.append(f"the server counts {counted:,} rows, {read.rows:,} could be read")
+    same = read.rows == counted == wanted.rows
+    keys = same and read.keys == wanted.keys
+    content = keys and read.content == wanted.content
+    if same and not keys:
         reasons.append("as many rows as in the backup, and other keys")
     if keys and not content:
         reasons.append("the same keys as in the backup, and other content")
-    return RowComparison(counted, read, keys and counted == wanted.rows, content, tuple(reasons))
+    return RowComparison(counted, read, keys, content, tuple(reasons))
 
 
 def deleted_present(target: Milvus, name: str, wanted: CollectionBackup) -> int:

@@ -9,17 +9,28 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from kitestring.clients.milvus.protocol import Milvus
+from kitestring.clients.store.protocol import ObjectReader
 from kitestring.drill import probe as probes
 from kitestring.drill.compare import compare_rows, definition_differences, deleted_present
 from kitestring.drill.probe import SAMPLE, KeySample, Probe, Queries, RecallProbe
 from kitestring.drill.source import Source
-from kitestring.model.backup import CollectionBackup
+from kitestring.model.backup import CollectionBackup, RowDigest
 from kitestring.model.collection import Index
+from kitestring.model.digest import digest_batches
 from kitestring.model.drill import CollectionScore, Recall
+from kitestring.segments.reader import read_live
 from kitestring.spec.loaded import LoadedSpec
 
 FIRST_ANSWER = 60.0  # seconds until a loaded collection has to answer
 _READING_INDEX = "kitestring_drill"  # on the target, for collections that were not loaded
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """The restored copy: its server, and the store in which that keeps its segments."""
+
+    server: Milvus
+    store: ObjectReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +69,7 @@ def _counts(server: Milvus, collection: CollectionBackup) -> bool:
 
 def inspect(
     loaded: LoadedSpec,
-    server: Milvus,
+    restored: Restored,
     wanted: CollectionBackup,
     source: Source,
     golden: Queries | None,
@@ -68,49 +79,15 @@ def inspect(
     """Everything about one collection that a drill compares.
 
     `golden` are its golden queries; without them, queries are drawn from the stored vectors. The
-    rows are read once, for the digests and the exact search together; twice where the
-    queries are drawn from the rows themselves.
+    rows are read once, for the digests and the exact search together; twice where the queries are
+    drawn from the rows themselves.
     """
-    name = wanted.name
-    found = server.describe(name)
-    aliases = [alias for alias in wanted.aliases if server.alias_owner(alias) == name]
-    differences = list(definition_differences(wanted, found, aliases))
+    server, name = restored.server, wanted.name
     notes: list[str] = []
-    if not found.loaded:
-        _make_readable(server, wanted, found.indexes == ())
-        notes.append(f"{name}: loaded on the target for reading only")
-
-    key = wanted.schema.primary.name
-    how = _probe(loaded, wanted)
-    recall: Recall | None = None
-    reason = how if isinstance(how, str) else ""
-    asked: RecallProbe | None = None
-    sample: KeySample | None = None
-    if isinstance(how, Probe):
-        if golden is None:
-            sample = KeySample(SAMPLE, seed, key, how.field.name)
-        else:
-            asked = _ask(server, name, how, golden, source, notes)
-            reason = golden.source
-
-    def look(batch: pa.RecordBatch) -> None:
-        if asked is not None:
-            asked.add(batch, key)
-        if sample is not None:
-            sample.add(batch)
-
-    rows = compare_rows(server, name, wanted, look)
-    if isinstance(how, Probe) and sample is not None:
-        drawn = sample.queries()
-        reason = drawn.source if drawn else "no rows"
-        if drawn is not None:
-            asked = _ask(server, name, how, drawn, source, notes)
-            for batch in server.scan(name, [key, how.field.name]):
-                asked.add(batch, key)
-    if asked is not None and rows.read.rows:
-        recall = asked.result(seed)
-    elif asked is not None:
-        reason = "no rows"
+    differences = _definitions(server, wanted, notes)
+    asking = _Asking(server, wanted, _probe(loaded, wanted), golden, source, seed)
+    rows = compare_rows(server, name, wanted, asking.add, lambda: _from_files(restored, name))
+    recall, reason = asking.result()
     return Inspection(
         CollectionScore(
             name=name,
@@ -119,26 +96,95 @@ def inspect(
             keys_match=rows.keys_match,
             content_match=rows.content_match,
             deleted_present=deleted_present(server, name, wanted),
-            differences=tuple(differences),
+            differences=differences,
             recall=recall,
             recall_reason=reason,
         ),
-        (*notes, *(f"{name}: {text}" for text in rows.differences)),
+        (*notes, *(f"{name}: {text}" for text in (*asking.notes, *rows.reasons))),
     )
 
 
-def _ask(
-    server: Milvus,
-    name: str,
-    how: Probe,
-    queries: Queries,
-    source: Source,
-    notes: list[str],
-) -> RecallProbe:
-    theirs = source.answers(name, how, queries)
-    if isinstance(theirs, str) and not source.problem:
-        notes.append(f"{name}: the source gave no answers to compare with: {theirs}")
-    return RecallProbe(server, name, how, queries, None if isinstance(theirs, str) else theirs)
+def _definitions(server: Milvus, wanted: CollectionBackup, notes: list[str]) -> tuple[str, ...]:
+    """The differences of definitions; the collection can be read afterwards."""
+    found = server.describe(wanted.name)
+    aliases = [alias for alias in wanted.aliases if server.alias_owner(alias) == wanted.name]
+    if not found.loaded:
+        _make_readable(server, wanted, found.indexes == ())
+        notes.append(f"{wanted.name}: loaded on the target for reading only")
+    return definition_differences(wanted, found, aliases)
+
+
+def _from_files(restored: Restored, name: str) -> RowDigest:
+    """The digest over the restored copy's own segment files: a key that is there twice counts
+    twice, where the query API shows it once."""
+    server = restored.server
+    server.flush(name)
+    info = server.describe(name)
+    batches = read_live(restored.store, "", info, server.segments(name))
+    return digest_batches(info.schema.primary.name, batches)
+
+
+class _Asking:
+    """Golden queries, or else a sample of the stored vectors, put to one collection.
+
+    `add` takes every row once; `result` has the recall and which queries were asked, or why there
+    is no recall.
+    """
+
+    def __init__(
+        self,
+        server: Milvus,
+        wanted: CollectionBackup,
+        how: Probe | str,
+        golden: Queries | None,
+        source: Source,
+        seed: str,
+    ) -> None:
+        self._server, self._name, self._how = server, wanted.name, how
+        self._key = wanted.schema.primary.name
+        self._source, self._seed = source, seed
+        self._asked: RecallProbe | None = None
+        self._sample: KeySample | None = None
+        self._queries = golden
+        self._rows = 0
+        self.notes: list[str] = []
+        if isinstance(how, str):
+            return
+        if golden is not None:
+            self._asked = self._ask(how, golden)
+        else:
+            self._sample = KeySample(SAMPLE, seed, self._key, how.field.name)
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        self._rows += batch.num_rows
+        if self._asked is not None:
+            self._asked.add(batch, self._key)
+        if self._sample is not None:
+            self._sample.add(batch)
+
+    def result(self) -> tuple[Recall | None, str]:
+        if isinstance(self._how, str):
+            return None, self._how
+        if not self._rows:
+            return None, "no rows"
+        if self._sample is not None:
+            self._queries = self._sample.queries()
+            if self._queries is not None:
+                self._asked = self._ask(self._how, self._queries)
+                columns = [self._key, self._how.field.name]
+                for batch in self._server.scan(self._name, columns):
+                    self._asked.add(batch, self._key)
+        if self._asked is None or self._queries is None:
+            return None, "no queries"
+        return self._asked.result(self._seed), self._queries.source
+
+    def _ask(self, how: Probe, queries: Queries) -> RecallProbe:
+        theirs = self._source.answers(self._name, how, queries)
+        if isinstance(theirs, str):
+            if not self._source.problem:  # which the drill notes once
+                self.notes.append(f"the source gave no answers to compare with: {theirs}")
+            return RecallProbe(self._server, self._name, how, queries)
+        return RecallProbe(self._server, self._name, how, queries, theirs)
 
 
 def _probe(loaded: LoadedSpec, wanted: CollectionBackup) -> Probe | str:

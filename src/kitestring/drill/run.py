@@ -200,7 +200,6 @@ def _restore(
         progress.phases[name] = progress.phases.get(name, 0.0) + seconds
         tell(f"{name}: {seconds:.1f} s")
 
-    store = LocalStore(Path(target.state.root_path), create=False)
     progress.restore_began = time.monotonic()
     result = restore(catalog, progress.manifest, RestoreTarget(server, store), on_phase=timed)
     progress.notes.extend(result.notes)

@@ -171,7 +171,8 @@ def test_collections_of_the_spec_that_are_absent_are_refused(
         + "models: [{provider: hashing, name: w, version: '1', dimension: 4}]\n"
         + "collections:\n"
         + "".join(
-            f"  - {{name: {name}, model: w@1, indexes: [{{field: embedding, type: FLAT}}]}}\n"
+            f"  - name: {name}\n    model: w@1\n"
+            "    indexes: [{field: embedding, type: FLAT, metric: L2}]\n"
             for name in ("docs", "gone")
         )
     )

@@ -326,6 +326,49 @@ def test_without_objectives_and_without_a_source_the_content_is_judged(
     assert "no objectives in the spec" in " ".join(record.notes)
 
 
+def test_collections_that_no_spec_describes_are_drilled_too(
+    whole: Backed, milvus: MilvusServer, no_leftovers: Path, tmp_path: Path
+) -> None:
+    """One with keys that are there twice, one that was neither indexed nor loaded."""
+    from kitestring.backup.create import create_backup
+    from kitestring.model.collection import Field, Index, Schema
+
+    double, bare = (f"drill_{uuid4().hex[:8]}" for _ in range(2))
+    schema = Schema(
+        (Field("pk", "INT64", primary=True), Field("v", "FLOAT_VECTOR", dim=8)), dynamic=True
+    )
+    vectors = np.random.default_rng(2).normal(size=(300, 8)).astype(np.float32)
+    written = [{"pk": i, "v": v.tolist(), "n": i} for i, v in enumerate(vectors)]
+    try:
+        for name in (double, bare):
+            milvus.create_collection(name, schema)
+            milvus.insert(name, written)
+        milvus.insert(double, written[:5])
+        milvus.create_index(double, Index("v", "v", "IVF_FLAT", "L2", {"nlist": "16"}))
+        milvus.load(double)
+        made = whole.variant(
+            tmp_path / "v",
+            collections=[],
+            models=[],
+            backup={"store": {"type": "local", "path": "backups"}},
+        )
+        create_backup(load(made.file), milvus, collections=[double, bare])
+    finally:
+        milvus.drop_collection(double)
+        milvus.drop_collection(bare)
+    assert made.drill() == 0
+    scores = {score.name: score for score in made.newest.collections}
+    assert (scores[double].rows_expected, scores[double].rows_restored) == (305, 305)
+    assert all(s.keys_match and s.content_match and not s.differences for s in scores.values())
+    assert scores[double].recall is not None
+    assert scores[double].recall.mean > 0.9
+    assert scores[double].recall.against_source is None  # it is gone there
+    assert scores[bare].recall_reason == "no index on `v` in the backup"
+    notes = " ".join(made.newest.notes)
+    assert "5 rows have the key of another one" in notes
+    assert f"{bare}: loaded on the target for reading only" in notes
+
+
 def test_nothing_to_restore_is_an_error_with_a_hint(
     whole: Backed, no_leftovers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

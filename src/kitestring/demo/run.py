@@ -123,9 +123,8 @@ def _tell(
         result = verify(catalog, catalog.resolve("latest"), tier="full")
         step.expect(not result.problems, "; ".join(map(str, result.problems)))
         summary = catalog.summaries()[0]
-        step.says(
-            f"{summary.id}: {summary.rows:,} rows, {data_size(summary.bytes)}, every object hashed, every row read"
-        )
+        size = data_size(summary.bytes)
+        step.says(f"{summary.rows:,} rows, {size}: every object hashed, every row read")
     with story.step("restore drill") as step:
         told.drill = run_drill(loaded)
         step.says(_drill_line(told.drill))

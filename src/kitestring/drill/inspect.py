@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from kitestring.clients.milvus.protocol import Milvus
-from kitestring.clients.store.protocol import ObjectReader
+from kitestring.clients.store.protocol import ObjectStore
 from kitestring.drill import probe as probes
 from kitestring.drill.compare import compare_rows, definition_differences, deleted_present
 from kitestring.drill.probe import SAMPLE, KeySample, Probe, Queries, RecallProbe
@@ -30,7 +30,7 @@ class Restored:
     """The restored copy: its server, and the store in which that keeps its segments."""
 
     server: Milvus
-    store: ObjectReader
+    store: ObjectStore
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,12 +19,11 @@ from kitestring.backup.restore import RestoreTarget, restore
 from kitestring.clients.milvus.protocol import Milvus
 from kitestring.clients.store.local import LocalStore
 from kitestring.drill.golden import golden_queries
-from kitestring.drill.inspect import first_query, inspect
+from kitestring.drill.inspect import Restored, first_query, inspect
 from kitestring.drill.judge import judge, rto_seconds
 from kitestring.drill.probe import Queries
 from kitestring.drill.source import Source, open_source
 from kitestring.drill.target import (
-    Target,
     embedded_target,
     refuse_source,
     source_endpoint,
@@ -172,15 +171,16 @@ def _carry_out(loaded: LoadedSpec, progress: _Progress, plan: _Plan) -> None:
     begun = time.monotonic()
     with embedded_target(manifest.bytes, keep=plan.keep) as target:
         progress.phases["target"] = time.monotonic() - begun
-        _refuse(loaded, target)
         from kitestring.clients.milvus.client import MilvusServer  # pymilvus takes seconds
 
         with MilvusServer(target.state.uri, timeout=_TIMEOUT) as server:
             progress.version = server.version()
-            _restore(plan.catalog, progress, target, server, tell)
+            refuse_source(source_endpoint(loaded), target.endpoint, server.list_collections())
+            restored = Restored(server, LocalStore(Path(target.state.root_path), create=False))
+            _restore(plan.catalog, progress, restored, tell)
             _first_query(loaded, progress, server, tell)
             with open_source(loaded) as source:
-                _compare(loaded, progress, server, source, golden, tell)
+                _compare(loaded, progress, restored, source, golden, tell)
         if plan.keep:
             progress.notes.append(
                 f"the target still runs at {target.state.uri}; "
@@ -189,19 +189,15 @@ def _carry_out(loaded: LoadedSpec, progress: _Progress, plan: _Plan) -> None:
     tell("the target is torn down" if not plan.keep else progress.notes[-1])
 
 
-def _restore(
-    catalog: Catalog,
-    progress: _Progress,
-    target: Target,
-    server: Milvus,
-    tell: OnEvent,
-) -> None:
+def _restore(catalog: Catalog, progress: _Progress, restored: Restored, tell: OnEvent) -> None:
     def timed(name: str, seconds: float) -> None:
         progress.phases[name] = progress.phases.get(name, 0.0) + seconds
         tell(f"{name}: {seconds:.1f} s")
 
     progress.restore_began = time.monotonic()
-    result = restore(catalog, progress.manifest, RestoreTarget(server, store), on_phase=timed)
+    result = restore(
+        catalog, progress.manifest, RestoreTarget(restored.server, restored.store), on_phase=timed
+    )
     progress.notes.extend(result.notes)
 
 
@@ -218,7 +214,7 @@ def _first_query(loaded: LoadedSpec, progress: _Progress, server: Milvus, tell: 
 def _compare(
     loaded: LoadedSpec,
     progress: _Progress,
-    server: Milvus,
+    restored: Restored,
     source: Source,
     golden: Mapping[str, Queries],
     tell: OnEvent,
@@ -228,16 +224,10 @@ def _compare(
     for wanted in progress.manifest.collections:
         tell(f"comparing {wanted.name}")
         seen = inspect(
-            loaded, server, wanted, source, golden.get(wanted.name), seed=progress.manifest.id
+            loaded, restored, wanted, source, golden.get(wanted.name), seed=progress.manifest.id
         )
         progress.scores.append(seen.score)
         progress.notes.extend(seen.notes)
-
-
-def _refuse(loaded: LoadedSpec, target: Target) -> None:
-    source = source_endpoint(loaded)
-    if source is not None:
-        refuse_source(source, target.endpoint)
 
 
 def _choose(catalog: Catalog, cluster: str, backup: str) -> tuple[BackupManifest, list[str]]:

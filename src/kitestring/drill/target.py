@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 import shutil
@@ -9,9 +10,10 @@ import signal
 import socket
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from urllib.parse import urlsplit
@@ -19,12 +21,13 @@ from urllib.parse import urlsplit
 from kitestring import local
 from kitestring.backup.interrupts import shielded
 from kitestring.clients.milvus.connect import server_uri
-from kitestring.clients.milvus.protocol import Milvus
 from kitestring.clients.stack_state import StackState, read_stack_state
 from kitestring.errors import DrillRefused, KitestringError, StoreFull
 from kitestring.spec.loaded import LoadedSpec
 
 PREFIX = "kitestring-drill-"
+_LOCK, _KEPT = "drill.lock", "kept"  # in the directory of a target
+_FRESH = 60.0  # seconds; a directory that young may be about to be locked
 _COPIES = 3  # the restored files, what the import writes of them, and the index
 _SERVER = 512 * 1024 * 1024  # bytes that an empty server may need
 
@@ -36,30 +39,38 @@ class Endpoint:
     uri: str
     data: Path | None = None  # its data directory, where known
     pid: int | None = None
-    collections: Mapping[str, int] = field(default_factory=dict)  # name -> id
 
 
-def refuse_source(source: Endpoint, target: Endpoint) -> None:
+def refuse_source(source: Endpoint | None, target: Endpoint, collections: Sequence[str]) -> None:
     """Makes sure that the target is not the source.
 
+    Args:
+        source: None where it does not run.
+        collections: of the target. A drill's target is empty: one that holds a collection is
+            somebody's, whatever its address.
+
     Raises:
-        DrillRefused: both have an address, a process, a data directory or a collection in common.
+        DrillRefused: both have an address, a process or a data directory in common; or the target
+            is not empty.
     """
     shared = ""
-    if _addresses(source.uri) & _addresses(target.uri):
-        shared = f"both are at {target.uri}"
-    elif source.pid is not None and source.pid == target.pid:
-        shared = f"both are the process {target.pid}"
-    elif source.data is not None and target.data is not None and source.data == target.data:
-        shared = f"both keep their data in {target.data}"
-    else:
-        same = sorted(set(source.collections.items()) & set(target.collections.items()))
-        if same:  # ids come from a server's own clock
-            shared = f"both have the collection `{same[0][0]}` with the id {same[0][1]}"
+    if source is not None:
+        if _addresses(source.uri) & _addresses(target.uri):
+            shared = f"both are at {target.uri}"
+        elif source.pid is not None and source.pid == target.pid:
+            shared = f"both are the process {target.pid}"
+        elif source.data is not None and source.data == target.data:
+            shared = f"both keep their data in {target.data}"
     if shared:
         raise DrillRefused(
             f"the drill's target is the source: {shared}",
             hint="a drill restores to an isolated server; name another target",
+            subject=target.uri,
+        )
+    if collections:
+        raise DrillRefused(
+            f"the drill's target at {target.uri} is not empty: it has `{collections[0]}`",
+            hint="a drill restores to a server of its own; name an empty target",
             subject=target.uri,
         )
 
@@ -76,11 +87,6 @@ def source_endpoint(loaded: LoadedSpec) -> Endpoint | None:
     folder = loaded.resolve(data)
     state = read_stack_state(folder)
     return Endpoint(uri, folder, state.pid if state else None)
-
-
-def collection_ids(server: Milvus) -> dict[str, int]:
-    """The ids of all collections of a server."""
-    return {name: server.describe(name).id for name in server.list_collections()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +114,7 @@ def embedded_target(size: int, *, keep: bool = False) -> Iterator[Target]:
         LocalError: the server can't be started.
     """
     parent = Path(tempfile.gettempdir())
+    sweep(parent)
     need, free = size * _COPIES + _SERVER, shutil.disk_usage(parent).free
     if free < need:
         raise StoreFull(
@@ -115,16 +122,18 @@ def embedded_target(size: int, *, keep: bool = False) -> Iterator[Target]:
             hint="free some space, or name another directory with TMPDIR",
         )
     # named before it is made: an interrupt between the two finds nothing to leave behind
-    folder = parent / f"{PREFIX}{os.getpid()}-{secrets.token_hex(4)}"
+    folder = parent / f"{PREFIX}{secrets.token_hex(6)}"
     data = folder / "milvus"
     done = False
     try:
         folder.mkdir(mode=0o700)
-        if keep:
-            yield Target(local.up(data), data)
-        else:
-            with _shielded_exit(local.running(data, remove=True)) as state:
-                yield Target(state, data)
+        with _held(folder):
+            if keep:
+                (folder / _KEPT).touch()
+                yield Target(local.up(data), data)
+            else:
+                with _shielded_exit(local.running(data, remove=True)) as state:
+                    yield Target(state, data)
         done = True
     finally:
         if not (keep and done):
@@ -132,6 +141,28 @@ def embedded_target(size: int, *, keep: bool = False) -> Iterator[Target]:
                 if keep:
                     local.down(data)
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def sweep(parent: Path) -> None:
+    """Removes the targets of drills that were killed: their servers ended with them, their
+    directories stayed. One that is held by a running drill, or was kept on purpose, stays."""
+    for folder in parent.glob(f"{PREFIX}*"):
+        with suppress(OSError):
+            facts = folder.stat()
+            fresh = time.time() - facts.st_mtime < _FRESH
+            if fresh or facts.st_uid != os.getuid() or (folder / _KEPT).exists():
+                continue
+            with (folder / _LOCK).open("ab") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Marks a directory as in use; the kernel lets go of the lock of a process that dies."""
+    with (folder / _LOCK).open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @contextmanager

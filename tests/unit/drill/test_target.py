@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 from pathlib import Path
 
 import pytest
 
-from kitestring.drill.target import Endpoint, refuse_source, shielded, stoppable
+from kitestring.backup.interrupts import shielded
+from kitestring.drill.target import PREFIX, Endpoint, refuse_source, stoppable, sweep
 from kitestring.errors import DrillRefused
 
-SOURCE = Endpoint("http://127.0.0.1:19530", Path("/data/a"), 100, {"docs": 7})
+SOURCE = Endpoint("http://127.0.0.1:19530", Path("/data/a"), 100)
+OTHER = Endpoint("http://127.0.0.1:29530", Path("/data/b"), 200)
 
 
-def test_another_server_is_accepted_even_with_collections_of_the_same_name() -> None:
-    refuse_source(SOURCE, Endpoint("http://127.0.0.1:29530", Path("/data/b"), 200, {"docs": 8}))
+def test_another_empty_server_is_accepted() -> None:
+    refuse_source(SOURCE, OTHER, [])
+    refuse_source(None, OTHER, [])
+    refuse_source(Endpoint("https://milvus.example:443"), OTHER, [])
 
 
 @pytest.mark.parametrize(
@@ -26,12 +31,32 @@ def test_another_server_is_accepted_even_with_collections_of_the_same_name() -> 
         (Endpoint("http://0.0.0.0:19530"), "both are at"),
         (Endpoint("http://127.0.0.1:1", None, 100), "the process 100"),
         (Endpoint("http://127.0.0.1:1", Path("/data/a"), 200), "data in /data/a"),
-        (Endpoint("http://127.0.0.1:1", None, None, {"docs": 7}), "`docs` with the id 7"),
     ],
 )
 def test_the_source_is_refused_by_whatever_identifies_it(target: Endpoint, words: str) -> None:
     with pytest.raises(DrillRefused, match=words):
-        refuse_source(SOURCE, target)
+        refuse_source(SOURCE, target, [])
+
+
+def test_a_target_that_holds_something_is_refused() -> None:
+    with pytest.raises(DrillRefused, match="not empty: it has `docs`"):
+        refuse_source(None, OTHER, ["docs"])
+
+
+def test_the_directories_of_killed_drills_are_swept_and_others_stay(tmp_path: Path) -> None:
+    for name in ("killed", "kept", "held"):
+        (tmp_path / f"{PREFIX}{name}").mkdir()
+        (tmp_path / f"{PREFIX}{name}" / "drill.lock").touch()
+    (tmp_path / "kitestring-other").mkdir()
+    (tmp_path / f"{PREFIX}kept" / "kept").touch()
+    (tmp_path / f"{PREFIX}new").mkdir()
+    for name in ("killed", "kept", "held"):
+        os.utime(tmp_path / f"{PREFIX}{name}", (1, 1))
+    with (tmp_path / f"{PREFIX}held" / "drill.lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        sweep(tmp_path)
+        left = sorted(p.name for p in tmp_path.iterdir())
+    assert left == [f"{PREFIX}held", f"{PREFIX}kept", f"{PREFIX}new", "kitestring-other"]
 
 
 def test_ctrl_c_during_teardown_waits_for_its_end() -> None:

@@ -20,6 +20,7 @@ from kitestring import __version__
 from kitestring.backup import pool
 from kitestring.backup.catalog import Catalog, new_backup_id, open_catalog
 from kitestring.backup.census import take_census
+from kitestring.backup.interrupts import stoppable
 from kitestring.backup.late import Placed, late_segments
 from kitestring.backup.lock import Lock, held
 from kitestring.clients.milvus.protocol import Flushed, Milvus
@@ -65,7 +66,7 @@ def create_backup(
     catalog = open_catalog(loaded)
     source = pool.Source(*open_segment_store(loaded))
     names, excluded = _names(loaded, milvus, collections)
-    with held(catalog.store, "a backup") as lock:
+    with stoppable(), held(catalog.store, "a backup") as lock:
         for line in catalog.sweep_partials():
             tell(line)
         return _Run(loaded, milvus, catalog, source, lock, tell).run(names, excluded)

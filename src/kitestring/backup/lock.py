@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
+from kitestring.backup.interrupts import shielded
 from kitestring.clients.lease import Owner, owner_lives, this_process
 from kitestring.clients.store.protocol import ObjectStore
 from kitestring.errors import BackupBusy, ObjectMissing, StoreError
@@ -101,7 +102,8 @@ def held(store: ObjectStore, what: str) -> Iterator[Lock]:
         lock.check()  # two that found the same dead lock: the later one has it
         yield lock
     finally:
-        with suppress(StoreError):  # a store that is full or gone must not hide what happened
+        # a store that is full or gone must not hide what happened
+        with shielded(), suppress(StoreError):
             lock.release()
 
 

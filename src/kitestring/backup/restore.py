@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from kitestring.backup.batches import Batch, plan_batches
 from kitestring.backup.catalog import Catalog
-from kitestring.backup.interrupts import shielded
+from kitestring.backup.interrupts import shielded, stoppable
 from kitestring.clients.milvus.protocol import Milvus
 from kitestring.clients.milvus.waiting import wait_until
 from kitestring.clients.store.protocol import ObjectStore, join
@@ -91,7 +91,7 @@ def restore(
     final = {c.name: (rename or {}).get(c.name, prefix + c.name) for c in wanted}
     run = _Run(catalog, manifest, target, on_phase or (lambda _name, _seconds: None))
     named = run.check(final, overwrite)
-    with run.clean_up():
+    with stoppable(), run.clean_up():
         run.copy(wanted)
         run.import_rows(wanted, named)
         run.index(wanted, named)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from kitestring.model.drill import PHASES, CollectionScore, Objective
 from kitestring.render.words import duration
@@ -26,6 +26,7 @@ def judge(
     rto: float | None,
     scores: Sequence[CollectionScore],
     expected: Sequence[str],
+    searched: Collection[str],
 ) -> tuple[Objective, ...]:
     """Every objective and how it was met.
 
@@ -37,11 +38,12 @@ def judge(
         rto: seconds until the restored copy answered; None when it did not.
         scores: of the collections that were compared.
         expected: names of the collections that the backup holds.
+        searched: those of them that have an index on a vector: without one, there is no recall.
     """
     found = []
     if wanted is not None:
         found += [_rpo(wanted, rpo), _rto(wanted, rto)]
-        found += _recall(wanted, scores)
+        found += _recall(wanted, [score for score in scores if score.name in searched])
     missing = sorted(set(expected) - {score.name for score in scores})
     return (*found, *_evidence(scores, missing))
 

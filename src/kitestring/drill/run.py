@@ -40,7 +40,7 @@ from kitestring.errors import (
     SegmentUnreadable,
     ServerUnreachable,
 )
-from kitestring.model.backup import BackupManifest
+from kitestring.model.backup import BackupManifest, CollectionBackup
 from kitestring.model.drill import PHASES, CollectionScore, DrillRecord, Phase
 from kitestring.spec.loaded import LoadedSpec
 
@@ -73,6 +73,7 @@ class _Progress:
     phases: dict[str, float] = field(default_factory=dict)
     scores: list[CollectionScore] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    restored: bool = False
     answered: bool = False  # the restored copy gave a correct answer to a first query
     failed: bool = False  # beyond what the objectives can say
     version: str = ""
@@ -89,6 +90,7 @@ class _Progress:
             rto=rto if self.answered else None,
             scores=self.scores,
             expected=[c.name for c in self.manifest.collections],
+            searched=[c.name for c in self.manifest.collections if _vector_indexes(c)],
         )
         notes = list(self.notes)
         if wanted is None:
@@ -151,7 +153,8 @@ def run_drill(
             raise
         except EVIDENCE as error:
             progress.failed = True
-            progress.notes.append(f"the backup did not restore: {error.message}")
+            what = "could not be compared" if progress.restored else "did not restore"
+            progress.notes.append(f"the backup {what}: {error.message}")
         except BaseException as error:
             progress.failed = True
             progress.notes.append(_reason(error))
@@ -198,6 +201,7 @@ def _restore(catalog: Catalog, progress: _Progress, restored: Restored, tell: On
     result = restore(
         catalog, progress.manifest, RestoreTarget(restored.server, restored.store), on_phase=timed
     )
+    progress.restored = True
     progress.notes.extend(result.notes)
 
 
@@ -252,6 +256,11 @@ def _choose(catalog: Catalog, cluster: str, backup: str) -> tuple[BackupManifest
         hint="kitestring backup create",
         subject=cluster,
     )
+
+
+def _vector_indexes(collection: CollectionBackup) -> list[str]:
+    vectors = {field.name for field in collection.schema.vectors}
+    return [index.name for index in collection.indexes if index.field in vectors]
 
 
 def _reason(error: BaseException) -> str:

@@ -407,12 +407,6 @@ class CollectionSpec(Model):
         return self
 
 
-class Retention(Model):
-    """Which backups are kept."""
-
-    keep_last: int = Field(7, ge=1, description="the newest backups that are never removed")
-
-
 class Backup(Model):
     """Where backups go, and by which method they are made."""
 
@@ -420,7 +414,6 @@ class Backup(Model):
     method: Literal["physical"] = Field(
         "physical", description="`physical` copies the segment files"
     )
-    retention: Retention = Field(Retention(), description="which backups are kept")
 
 
 class RecallObjective(Model):

@@ -19,7 +19,7 @@ def by_name(objectives: tuple[Objective, ...]) -> dict[str, bool]:
 
 
 def test_everything_met() -> None:
-    found = judge(WANTED, rpo=10.0, rto=12.0, scores=[GOOD], expected=["docs"])
+    found = judge(WANTED, rpo=10.0, rto=12.0, scores=[GOOD], expected=["docs"], searched=["docs"])
     assert [o.name for o in found] == [
         "rpo",
         "rto",
@@ -47,7 +47,7 @@ def test_everything_met() -> None:
     ],
 )
 def test_each_fault_misses_its_own_objective(score: CollectionScore, missed: list[str]) -> None:
-    found = judge(WANTED, rpo=10.0, rto=12.0, scores=[score], expected=["docs"])
+    found = judge(WANTED, rpo=10.0, rto=12.0, scores=[score], expected=["docs"], searched=["docs"])
     assert [o.name for o in found if not o.met] == missed
 
 
@@ -56,18 +56,26 @@ def test_a_surplus_in_one_collection_does_not_hide_a_loss_in_another() -> None:
         replace(GOOD, name="a", rows_restored=9, keys_match=False),
         replace(GOOD, name="b", rows_restored=11, keys_match=False),
     ]
-    assert not by_name(judge(None, rpo=1, rto=1, scores=scores, expected=["a", "b"]))["rows"]
+    assert not by_name(
+        judge(None, rpo=1, rto=1, scores=scores, expected=["a", "b"], searched=["a", "b"])
+    )["rows"]
 
 
 def test_late_and_slow() -> None:
-    found = by_name(judge(WANTED, rpo=3600.1, rto=60.1, scores=[GOOD], expected=["docs"]))
+    found = by_name(
+        judge(WANTED, rpo=3600.1, rto=60.1, scores=[GOOD], expected=["docs"], searched=["docs"])
+    )
     assert (found["rpo"], found["rto"]) == (False, False)
-    edge = by_name(judge(WANTED, rpo=3600.0, rto=60.0, scores=[GOOD], expected=["docs"]))
+    edge = by_name(
+        judge(WANTED, rpo=3600.0, rto=60.0, scores=[GOOD], expected=["docs"], searched=["docs"])
+    )
     assert (edge["rpo"], edge["rto"]) == (True, True)
 
 
 def test_nothing_compared_is_nothing_met() -> None:
-    found = by_name(judge(WANTED, rpo=1.0, rto=None, scores=[], expected=["docs"]))
+    found = by_name(
+        judge(WANTED, rpo=1.0, rto=None, scores=[], expected=["docs"], searched=["docs"])
+    )
     assert found == {
         "rpo": True,
         "rto": False,
@@ -79,20 +87,33 @@ def test_nothing_compared_is_nothing_met() -> None:
 
 
 def test_a_collection_that_was_not_compared_is_named() -> None:
-    found = judge(None, rpo=1, rto=1, scores=[GOOD], expected=["docs", "other"])
+    found = judge(
+        None, rpo=1, rto=1, scores=[GOOD], expected=["docs", "other"], searched=["docs", "other"]
+    )
     assert [o.met for o in found] == [False] * 4
     assert "other" in found[0].measured
 
 
 def test_without_objectives_only_the_evidence_is_judged() -> None:
-    found = judge(None, rpo=9e9, rto=9e9, scores=[GOOD], expected=["docs"])
+    found = judge(None, rpo=9e9, rto=9e9, scores=[GOOD], expected=["docs"], searched=["docs"])
     assert [o.name for o in found] == ["rows", "content", "deleted keys", "definitions"]
     assert all(o.met for o in found)
 
 
 def test_an_empty_collection_has_no_recall_to_miss() -> None:
     empty = CollectionScore("docs", 0, 0, True, True, 0, (), None, "no rows")
-    assert all(o.met for o in judge(WANTED, rpo=1, rto=1, scores=[empty], expected=["docs"]))
+    assert all(
+        o.met
+        for o in judge(WANTED, rpo=1, rto=1, scores=[empty], expected=["docs"], searched=["docs"])
+    )
+
+
+def test_a_collection_without_a_vector_index_has_no_recall_to_miss() -> None:
+    bare = replace(GOOD, recall=None, recall_reason="no index on `v` in the backup")
+    found = judge(WANTED, rpo=1, rto=1, scores=[bare], expected=["docs"], searched=[])
+    assert all(o.met for o in found)
+    unmeasured = judge(WANTED, rpo=1, rto=1, scores=[bare], expected=["docs"], searched=["docs"])
+    assert not by_name(unmeasured)["recall of docs"]
 
 
 def test_the_start_of_the_target_is_no_part_of_the_rto() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kitestring.errors import DimensionMismatch, EmbedderFailed
+from kitestring.spec.models import EmbeddingModel
 
 Vectors = NDArray[np.float32]
 
@@ -40,6 +42,43 @@ class Embedder(Protocol):
     def close(self) -> None: ...
 
 
+class ModelEmbedder(ABC):
+    """What the embedders of a spec's model share; each says only how texts become numbers."""
+
+    def __init__(self, model: EmbeddingModel) -> None:
+        self._of = model
+
+    @abstractmethod
+    def _raw(self, texts: Sequence[str]) -> Any:
+        """The model's answer to one or more texts, unchecked."""
+
+    @property
+    def label(self) -> str:
+        return self._of.label
+
+    @property
+    def dimension(self) -> int:
+        return self._of.dimension
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        if not texts:
+            return np.zeros((0, self.dimension), np.float32)
+        return checked(
+            self._raw(texts),
+            label=self.label,
+            texts=len(texts),
+            dimension=self.dimension,
+            normalize=self._of.normalize,
+        )
+
+    def embed_query(self, text: str) -> Vectors:
+        vector: Vectors = self.embed([text])[0]
+        return vector
+
+    def close(self) -> None:  # noqa: B027 - most models hold nothing to close
+        """Frees what the model holds."""
+
+
 def checked(raw: Any, *, label: str, texts: int, dimension: int, normalize: bool) -> Vectors:
     """A model's answer as float32 vectors, scaled to length 1 if `normalize`.
 
@@ -56,8 +95,6 @@ def checked(raw: Any, *, label: str, texts: int, dimension: int, normalize: bool
             hint="check the endpoint or the model's files",
             subject=label,
         ) from error
-    if texts == 0:
-        return np.zeros((0, dimension), np.float32)
     if vectors.ndim != 2 or len(vectors) != texts:
         raise EmbedderFailed(
             f"the model `{label}` answered with shape {list(vectors.shape)} for {texts} texts",

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from kitestring.clients.embedder.base import Vectors, checked
+from kitestring.clients.embedder.base import ModelEmbedder
 from kitestring.errors import EmbedderFailed
 from kitestring.spec.models import HashingModel
 
 
-class HashingEmbedder:
+class HashingEmbedder(ModelEmbedder):
     """One set of parameters is one model.
 
     A text without a single feature (punctuation or stop words only) would get a zero vector,
@@ -37,6 +38,7 @@ class HashingEmbedder:
                 hint="pip install 'kitestring[ingest]'",
                 subject=model.label,
             ) from None
+        super().__init__(model)
         self._model = model
         options = model.options
         self._vectorizer = HashingVectorizer(
@@ -49,32 +51,9 @@ class HashingEmbedder:
             dtype=np.float32,
         )
 
-    @property
-    def label(self) -> str:
-        return self._model.label
-
-    @property
-    def dimension(self) -> int:
-        return self._model.dimension
-
-    def embed(self, texts: Sequence[str]) -> Vectors:
-        if not texts:
-            return np.zeros((0, self.dimension), np.float32)
+    def _raw(self, texts: Sequence[str]) -> Any:
         vectors = self._vectorizer.transform(texts).toarray()
         for row in map(int, np.flatnonzero(~vectors.any(axis=1))):
             digest = hashlib.sha256(texts[row].encode()).digest()
             vectors[row, int.from_bytes(digest[:8], "big") % self.dimension] = 1.0
-        return checked(
-            vectors,
-            label=self.label,
-            texts=len(texts),
-            dimension=self.dimension,
-            normalize=self._model.normalize,
-        )
-
-    def embed_query(self, text: str) -> Vectors:
-        vector: Vectors = self.embed([text])[0]
-        return vector
-
-    def close(self) -> None:
-        """Nothing to close."""
+        return vectors

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import stamina
 
-from kitestring.clients.embedder.base import Vectors, checked
+from kitestring.clients.embedder.base import ModelEmbedder
 from kitestring.errors import EmbedderFailed
 from kitestring.spec.models import HttpModel
 
@@ -27,7 +27,7 @@ class _Passing(Exception):
         self.pause = pause
 
 
-class HttpEmbedder:
+class HttpEmbedder(ModelEmbedder):
     """Batched, rate-limited, and retried where the failure may pass.
 
     Args:
@@ -45,6 +45,7 @@ class HttpEmbedder:
         transport: httpx.BaseTransport | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        super().__init__(model)
         self._model = model
         self._url = base_url.rstrip("/") + "/embeddings"
         self._sleep = sleep
@@ -62,33 +63,15 @@ class HttpEmbedder:
                 subject=model.label,
             ) from None
 
-    @property
-    def label(self) -> str:
-        return self._model.label
-
-    @property
-    def dimension(self) -> int:
-        return self._model.dimension
-
     def close(self) -> None:
         self._http.close()
 
-    def embed(self, texts: Sequence[str]) -> Vectors:
+    def _raw(self, texts: Sequence[str]) -> Any:
         step = self._model.options.batch_size
         found: list[Any] = []
         for start in range(0, len(texts), step):
             found.extend(self._batch(list(texts[start : start + step])))
-        return checked(
-            found,
-            label=self.label,
-            texts=len(texts),
-            dimension=self.dimension,
-            normalize=self._model.normalize,
-        )
-
-    def embed_query(self, text: str) -> Vectors:
-        vector: Vectors = self.embed([text])[0]
-        return vector
+        return found
 
     def _batch(self, texts: list[str]) -> list[Any]:
         def pause(error: Exception) -> bool | float:

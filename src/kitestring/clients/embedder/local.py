@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from kitestring.clients.embedder.base import Vectors, checked
+from kitestring.clients.embedder.base import ModelEmbedder
 from kitestring.errors import EmbedderFailed
 from kitestring.spec.models import SentenceTransformersModel
 
 
-class SentenceTransformersEmbedder:
+class SentenceTransformersEmbedder(ModelEmbedder):
     """A model on this machine.
 
     Args:
@@ -28,6 +29,7 @@ class SentenceTransformersEmbedder:
                 hint="pip install 'kitestring[sentence-transformers]'",
                 subject=model.label,
             ) from None
+        super().__init__(model)
         self._model = model
         try:
             self._transformer = SentenceTransformer(path)
@@ -38,15 +40,7 @@ class SentenceTransformersEmbedder:
                 subject=model.label,
             ) from error
 
-    @property
-    def label(self) -> str:
-        return self._model.label
-
-    @property
-    def dimension(self) -> int:
-        return self._model.dimension
-
-    def embed(self, texts: Sequence[str]) -> Vectors:
+    def _raw(self, texts: Sequence[str]) -> Any:
         try:
             raw = self._transformer.encode(
                 list(texts),
@@ -58,17 +52,4 @@ class SentenceTransformersEmbedder:
             raise EmbedderFailed(
                 f"the model `{self.label}` failed: {error}", subject=self.label
             ) from error
-        return checked(
-            raw,
-            label=self.label,
-            texts=len(texts),
-            dimension=self.dimension,
-            normalize=self._model.normalize,
-        )
-
-    def embed_query(self, text: str) -> Vectors:
-        vector: Vectors = self.embed([text])[0]
-        return vector
-
-    def close(self) -> None:
-        """Nothing to close."""
+        return raw

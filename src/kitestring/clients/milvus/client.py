@@ -359,8 +359,9 @@ class MilvusServer:
             after = "" if last is None else f"{key} > {literal(last)}"
             expression = " and ".join(f"({part})" for part in (filter, after) if part)
             if not expression:
-                smallest = literal("" if schema.primary.type == "VARCHAR" else -(2**63))
-                expression = f"{key} >= {smallest}"
+                # every key; the server can't parse the smallest integer
+                every = f'{key} >= ""' if schema.primary.type == "VARCHAR" else ""
+                expression = every or f"{key} < 0 or {key} >= 0"
             answer = self._query(name, expression, asked, batch_rows)
             batch = record_batch(answer.fields_data, schema, asked) if answer.fields_data else None
             if batch is None or batch.num_rows == 0:

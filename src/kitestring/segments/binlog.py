@@ -130,12 +130,15 @@ def read_column(
     for payload in log.payloads:
         try:
             table = pq.read_table(pa.BufferReader(pa.py_buffer(payload)), use_threads=False)
+            # a flipped bit may leave a name or a value that is no UTF-8
+            found = table.schema.names
+            table.validate(full=True)
         except (pa.ArrowException, OSError, ValueError) as error:
             first = (str(error).splitlines() or [""])[0]
             raise _unreadable(name, f"its payload can't be read: {first}") from None
-        if len(table.schema.names) != 1 or table.schema.names[0] not in column:
-            found = ", ".join(table.schema.names)
-            raise _unreadable(name, f"its payload has the columns {found}, not `{column[0]}`")
+        if len(found) != 1 or found[0] not in column:
+            listed = ", ".join(found)
+            raise _unreadable(name, f"its payload has the columns {listed}, not `{column[0]}`")
         chunks.extend(table.column(0).chunks)
     if not chunks:
         raise _unreadable(name, "its payload has no rows")

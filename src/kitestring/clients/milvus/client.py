@@ -19,31 +19,25 @@ from pymilvus.grpc_gen import common_pb2, milvus_pb2, milvus_pb2_grpc
 
 from kitestring.clients.milvus.failures import translated
 from kitestring.clients.milvus.protocol import Flushed, Hit, ImportState
+from kitestring.clients.milvus.values import (
+    field_options,
+    index_state_of,
+    key_of,
+    schema_of,
+    text_of,
+)
 from kitestring.clients.milvus.waiting import wait_until as wait_until
 from kitestring.clients.milvus.wire import literal, record_batch
 from kitestring.errors import CollectionNotFound, MilvusError
 from kitestring.model.collection import (
     CollectionInfo,
-    Field,
     Index,
-    IndexState,
     LoadedSegment,
     Partition,
     Schema,
     Segment,
-    params_as_text,
 )
 
-_INDEX_KEYS = {
-    "index_type",
-    "metric_type",
-    "field_name",
-    "index_name",
-    "total_rows",
-    "indexed_rows",
-    "pending_index_rows",
-    "state",
-}
 _IMPORT_DONE, _IMPORT_FAILED = 6, 1  # common ImportState: ImportCompleted, ImportFailed
 _COMPACTION_DONE = "Completed"
 _MAX_MESSAGE = 512 * 1024 * 1024  # bytes; pymilvus's own limit is unlimited on receive
@@ -134,14 +128,14 @@ class MilvusServer:
             return CollectionInfo(
                 name=physical,
                 id=int(raw["collection_id"]),
-                schema=_schema(raw),
+                schema=schema_of(raw),
                 shards=int(raw["num_shards"]),
                 partitions=self._partitions(physical),
                 consistency=str(raw.get("consistency_level_name", "")),
                 properties={k: str(v) for k, v in (raw.get("properties") or {}).items()},
                 aliases=tuple(sorted(client.list_aliases(physical)["aliases"])),
                 indexes=tuple(
-                    _index_state(client.describe_index(physical, n, timeout=self._timeout))
+                    index_state_of(client.describe_index(physical, n, timeout=self._timeout))
                     for n in sorted(client.list_indexes(physical, timeout=self._timeout))
                 ),
                 load_state=load,
@@ -174,8 +168,8 @@ class MilvusServer:
                     id=int(s.segment_id),
                     partition_id=int(s.partition_id),
                     rows=int(s.num_rows),
-                    state=_name(s.state),
-                    level=_name(s.level),
+                    state=text_of(s.state),
+                    level=text_of(s.level),
                     storage_version=int(s.storage_version),
                 )
                 for s in found
@@ -191,7 +185,7 @@ class MilvusServer:
                 LoadedSegment(
                     id=int(s.segment_id),
                     rows=int(s.num_rows),
-                    state=_name(s.state),
+                    state=text_of(s.state),
                     index_name=str(s.index_name),
                     index_id=int(s.index_id),
                     node_ids=tuple(int(n) for n in s.node_ids),
@@ -223,7 +217,7 @@ class MilvusServer:
             description=schema.description,
         )
         for field in schema.fields:
-            built.add_field(field.name, DataType[field.type], **_field_options(field))
+            built.add_field(field.name, DataType[field.type], **field_options(field))
         with translated(self.uri):
             self._client.create_collection(
                 name,
@@ -350,7 +344,7 @@ class MilvusServer:
     ) -> Iterator[pa.RecordBatch]:
         with translated(self.uri):
             raw = self._client.describe_collection(name, timeout=self._timeout)
-        schema = _schema(raw)
+        schema = schema_of(raw)
         key = schema.primary.name
         wanted = list(columns)
         asked = wanted if key in wanted else [key, *wanted]
@@ -376,7 +370,7 @@ class MilvusServer:
         if not keys:
             return []
         with translated(self.uri):
-            schema = _schema(self._client.describe_collection(name, timeout=self._timeout))
+            schema = schema_of(self._client.describe_collection(name, timeout=self._timeout))
         listed = ", ".join(literal(k) for k in keys)
         answer = self._query(name, f"{schema.primary.name} in [{listed}]", list(columns), None)
         if not answer.fields_data:
@@ -410,7 +404,7 @@ class MilvusServer:
                 timeout=self._timeout * 3,
             )
         return [
-            [Hit(_key_of(hit), float(hit["distance"]), dict(hit.get("entity", {}))) for hit in hits]
+            [Hit(key_of(hit), float(hit["distance"]), dict(hit.get("entity", {}))) for hit in hits]
             for hits in answers
         ]
 
@@ -518,78 +512,3 @@ def _channel(uri: str, ca_file: str, server_name: str) -> grpc.Channel:
         with open(ca_file, "rb") as file:  # noqa: PTH123 - read once at connection
             root = file.read()
     return grpc.secure_channel(address, grpc.ssl_channel_credentials(root), options)
-
-
-def _name(value: Any) -> str:
-    return str(getattr(value, "name", value))
-
-
-def _key_of(hit: Mapping[str, Any]) -> str | int:
-    key: str | int = hit["id"] if "id" in hit else hit[next(iter(hit))]
-    return key
-
-
-def _schema(raw: Mapping[str, Any]) -> Schema:
-    return Schema(
-        tuple(_field(f) for f in raw["fields"]),
-        bool(raw["enable_dynamic_field"]),
-        str(raw.get("description", "")),
-    )
-
-
-def _field(raw: Mapping[str, Any]) -> Field:
-    params = raw.get("params") or {}
-    element = raw.get("element_type")
-    return Field(
-        name=raw["name"],
-        type=DataType(raw["type"]).name,
-        primary=bool(raw.get("is_primary")),
-        auto_id=bool(raw.get("auto_id")),
-        partition_key=bool(raw.get("is_partition_key")),
-        nullable=bool(raw.get("nullable")),
-        max_length=_int(params.get("max_length")),
-        dim=_int(params.get("dim")),
-        max_capacity=_int(params.get("max_capacity")),
-        element_type=DataType(element).name if element else None,
-        field_id=_int(raw.get("field_id")),
-        description=str(raw.get("description", "")),
-    )
-
-
-def _int(value: Any) -> int | None:
-    return None if value is None else int(value)
-
-
-def _field_options(field: Field) -> dict[str, Any]:
-    options: dict[str, Any] = {
-        "is_primary": field.primary,
-        "auto_id": field.auto_id,
-        "is_partition_key": field.partition_key,
-        "description": field.description,
-    }
-    if field.nullable:
-        options["nullable"] = True
-    for name in ("max_length", "dim", "max_capacity"):
-        value = getattr(field, name)
-        if value is not None:
-            options[name] = value
-    if field.element_type:
-        options["element_type"] = DataType[field.element_type]
-    return options
-
-
-def _index_state(raw: Mapping[str, Any]) -> IndexState:
-    params = {k: v for k, v in raw.items() if k not in _INDEX_KEYS}
-    return IndexState(
-        Index(
-            name=raw["index_name"],
-            field=raw["field_name"],
-            type=raw["index_type"],
-            metric=str(raw.get("metric_type", "")),
-            params=params_as_text(params),
-        ),
-        total_rows=int(raw.get("total_rows", 0)),
-        indexed_rows=int(raw.get("indexed_rows", 0)),
-        pending_rows=int(raw.get("pending_index_rows", 0)),
-        state=_name(raw.get("state", "")),
-    )

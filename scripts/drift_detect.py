@@ -8,8 +8,8 @@ Exit codes: 0 clean, 1 error, 2 drift, 3 inconclusive, 64 wrong usage, 130 inter
 
 import sys
 
-from kitestring.cli import run
+from kitestring.cli import leave, run
 from kitestring.cli.drift import drift
 
 if __name__ == "__main__":
-    sys.exit(run(drift, sys.argv[1:], "drift_detect.py"))
+    leave(run(drift, sys.argv[1:], "drift_detect.py"))

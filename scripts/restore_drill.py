@@ -9,8 +9,8 @@ usage, 130 interrupted.
 
 import sys
 
-from kitestring.cli import run
+from kitestring.cli import leave, run
 from kitestring.cli.drill import run as drill_run
 
 if __name__ == "__main__":
-    sys.exit(run(drill_run, sys.argv[1:], "restore_drill.py"))
+    leave(run(drill_run, sys.argv[1:], "restore_drill.py"))

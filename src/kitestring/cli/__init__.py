@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
 from kitestring import __version__
-from kitestring.errors import KitestringError
+from kitestring.errors import Interrupted, KitestringError
 
 # verb -> (module:attribute, one line of help)
 VERBS = {
@@ -71,7 +73,7 @@ def run(command: click.Command, arguments: Sequence[str], name: str) -> int:
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except (click.Abort, KeyboardInterrupt):
-        return _say("interrupted", code=130)
+        return _say("interrupted", code=Interrupted.exit_code)
     except click.UsageError as error:
         context = error.ctx.command_path if error.ctx else name
         return _say(error.format_message(), hint=f"{context} --help", code=64)
@@ -100,6 +102,20 @@ def _say(message: str, *, code: int, hint: str = "") -> int:
     return code
 
 
+def leave(code: int) -> NoReturn:
+    """Ends the process with an exit code.
+
+    After an interrupt it ends without finalizers: a gRPC channel that was in a call when the
+    interrupt came can wait in its own for ever.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    if code == Interrupted.exit_code:
+        os._exit(code)
+    sys.exit(code)
+
+
 def main() -> None:
     """The console script's entry point."""
-    sys.exit(run(cli, sys.argv[1:], "kitestring"))
+    leave(run(cli, sys.argv[1:], "kitestring"))

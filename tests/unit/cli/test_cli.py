@@ -102,3 +102,22 @@ def test_no_verb_is_help() -> None:
 
     assert done.returncode in (0, 64)
     assert "Verbs:" in done.stdout + done.stderr
+
+
+def test_an_interrupt_ends_the_process_whatever_its_finalizers_wait_for() -> None:
+    probe = (
+        "import threading, click, kitestring.cli as c\n"
+        "class Stuck:\n"
+        "    def __del__(self, wait=threading.Event().wait):\n"
+        "        wait()\n"
+        "stuck = Stuck()\n"
+        "@click.command()\n"
+        "def verb():\n"
+        "    raise KeyboardInterrupt\n"
+        "c.leave(c.run(verb, [], 't'))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", probe], capture_output=True, text=True, check=False, timeout=30
+    )
+
+    assert (done.returncode, done.stderr) == (130, "error: interrupted\n")

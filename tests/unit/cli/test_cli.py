@@ -120,4 +120,4 @@ def test_an_interrupt_ends_the_process_whatever_its_finalizers_wait_for() -> Non
         [sys.executable, "-c", probe], capture_output=True, text=True, check=False, timeout=30
     )
 
-    assert (done.returncode, done.stderr) == (130, "error: interrupted\n")
+    assert (done.returncode, done.stderr.strip()) == (130, "error: interrupted")

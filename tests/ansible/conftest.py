@@ -75,11 +75,36 @@ class Play:
 
 
 PlayFor = Callable[..., Play]
+STAND_IN = """\
+#!/bin/sh
+case "$1" in
+  -l) [ -f "{table}" ] && exec cat "{table}"; echo "no crontab for $(id -un)" >&2; exit 1;;
+  -r) exec rm -f "{table}";;
+  *) exec cp "$1" "{table}";;
+esac
+"""
 
 
 @pytest.fixture
-def play(tmp_path: Path) -> Iterator[PlayFor]:
-    """`play("playbooks/day2.yml", spec_file, "--check", env={…})`; no run outlives the test."""
+def table(tmp_path: Path) -> Path:
+    """The file in which the stand-in for `crontab` keeps its table."""
+    return tmp_path / "crontab.txt"
+
+
+@pytest.fixture
+def stand_in(tmp_path: Path, table: Path) -> Path:
+    """A folder with a `crontab` that is not the user's own."""
+    folder = tmp_path / "stand-in"
+    folder.mkdir()
+    (folder / "crontab").write_text(STAND_IN.format(table=table))
+    (folder / "crontab").chmod(0o755)
+    return folder
+
+
+@pytest.fixture
+def play(tmp_path: Path, stand_in: Path) -> Iterator[PlayFor]:
+    """`play("playbooks/day2.yml", spec_file, "--check", env={…})`; no run outlives the test, or
+    writes into the user's crontab."""
     if not PLAYBOOK.exists():
         pytest.skip("ansible-playbook is not installed (the `ansible` extra)")
     running: list[subprocess.Popen[str]] = []
@@ -99,6 +124,7 @@ def play(tmp_path: Path) -> Iterator[PlayFor]:
                 **os.environ,
                 "ANSIBLE_LOCAL_TEMP": str(tmp_path / "ansible"),
                 "ANSIBLE_NOCOLOR": "1",
+                "PATH": f"{stand_in}{os.pathsep}{os.environ['PATH']}",
                 **(env or {}),
             },
             stdin=subprocess.DEVNULL,

@@ -26,14 +26,6 @@ backup: {store: {type: local, path: backups}}
 objectives: {rpo: 24h, rto: 10m}
 day2: {backup: {at: "01:30"}, compaction: {at: "02:15"}}
 """
-STAND_IN = """\
-#!/bin/sh
-case "$1" in
-  -l) [ -f "{table}" ] && exec cat "{table}"; echo "no crontab for $(id -un)" >&2; exit 1;;
-  -r) exec rm -f "{table}";;
-  *) exec cp "$1" "{table}";;
-esac
-"""
 REFUSING = """\
 #!/bin/sh
 echo "You (joe) are not allowed to use this program (crontab)" >&2
@@ -66,11 +58,6 @@ def path_with(tmp_path: Path):
         return {"PATH": str(folder)}
 
     return make
-
-
-@pytest.fixture
-def table(tmp_path: Path) -> Path:
-    return tmp_path / "crontab.txt"
 
 
 @pytest.fixture
@@ -117,66 +104,63 @@ def test_a_user_who_may_not_write_entries(play, spec, path_with):
     assert "backup scheduled=False" in run.output
 
 
-def test_entries_are_written_once_and_repaired(play, spec, path_with, table, daemon):
-    env = path_with(STAND_IN.format(table=table))
-    foretold = play(CRON, spec, "--check", "--diff", env=env)
+def test_entries_are_written_once_and_repaired(play, spec, table, daemon):
+    foretold = play(CRON, spec, "--check", "--diff")
     assert foretold.code == 0, foretold.output
     assert "Keep the cron entry of the backup" in foretold.changed_tasks()
     assert "backup scheduled=False" in foretold.output
     assert not table.exists()
 
     table.write_text("5 5 * * * somebody else's\n")
-    first = play(CRON, spec, env=env)
+    first = play(CRON, spec)
     assert first.code == 0, first.output
     assert "backup scheduled=True" in first.output
     assert "NOT SCHEDULED" not in first.output
     written = lines(table)
     assert [line.split(" * * * ")[0] for line in written] == ["5 5", "30 1", "15 2"]
 
-    second = play(CRON, spec, "--check", "--diff", env=env)
+    second = play(CRON, spec, "--check", "--diff")
     assert second.changed == 0
     assert "backup scheduled=True" in second.output
 
     table.write_text(table.read_text().replace("30 1 *", "30 4 *"))
-    repaired = play(CRON, spec, "--diff", env=env)
+    repaired = play(CRON, spec, "--diff")
     assert repaired.changed_tasks() == ["Keep the cron entry of the backup"]
     assert re.search(r"^-30 4 \* \* \* ", repaired.output, re.M)
     assert re.search(r"^\+30 1 \* \* \* ", repaired.output, re.M)
     assert lines(table) == written
 
-    away = play(CRON, spec, env=env, variables=["compaction_wanted=false"])
+    away = play(CRON, spec, variables=["compaction_wanted=false"])
     assert away.changed_tasks() == ["Keep the cron entry of the compaction"]
     assert lines(table) == written[:2]
     assert "compaction scheduled=False" in away.output
 
 
-def test_an_entry_that_no_daemon_runs_is_not_called_scheduled(play, spec, path_with, table):
+def test_an_entry_that_no_daemon_runs_is_not_called_scheduled(play, spec, table):
     if not no_daemon():
         pytest.skip("a cron daemon runs on this machine")
-    run = play(CRON, spec, env=path_with(STAND_IN.format(table=table)))
+    run = play(CRON, spec)
     assert run.code == 0, run.output
     assert len(lines(table)) == 2
     assert "NOT SCHEDULED: no cron daemon runs on this host" in run.output
     assert "backup scheduled=False" in run.output
 
 
-def test_the_very_line_runs_in_a_bare_environment(
-    play, spec_for, unique, filled, path_with, table, milvus
-):
+def test_the_very_line_runs_in_a_bare_environment(play, spec_for, unique, filled, table, milvus):
     """As cron runs it: no environment, another working directory. Twice at once: one gives way."""
     from kitestring.backup.catalog import open_catalog
     from kitestring.enforce.lock import exclusive
 
     loaded = spec_for({"name": unique()})
     filled(loaded)
-    run = play(CRON, loaded.file, env=path_with(STAND_IN.format(table=table)))
+    run = play(CRON, loaded.file)
     assert run.code == 0, run.output
     backup, compaction = (line.split(" * * * ", 1)[1] for line in lines(table))
 
     assert as_cron(backup) == 0
     assert len(open_catalog(loaded).summaries()) == 1
     assert as_cron(compaction) == 0
-    log = loaded.state_dir / "logs" / "compaction.log"
+    log = loaded.state_dir / "logs" / "compaction" / "compaction.log"
     assert "within the policy" in log.read_text()
 
     with exclusive(loaded.state_dir / "compaction.lock", "compaction"):

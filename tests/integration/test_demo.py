@@ -46,12 +46,25 @@ def processes_of(checkout: Path) -> list[psutil.Process]:
 
 
 def demo(checkout: Path) -> subprocess.Popen[str]:
+    table = checkout / "crontab.txt"
+    crontab = checkout / "stand-in" / "crontab"  # not the user's own
+    crontab.parent.mkdir()
+    crontab.write_text(
+        f"""#!/bin/sh
+case "$1" in
+  -l) touch {table}; exec cat {table};;
+  *) exec cp "$1" {table};;
+esac
+"""
+    )
+    crontab.chmod(0o755)
     return subprocess.Popen(
         [sys.executable, "-m", "kitestring", "demo", "--root", str(checkout)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         cwd=checkout,
+        env={**os.environ, "PATH": f"{crontab.parent}{os.pathsep}{os.environ['PATH']}"},
     )
 
 
@@ -71,6 +84,8 @@ def test_the_demo_finds_every_fault_and_leaves_nothing_running(checkout: Path) -
     assert processes_of(checkout) == []
     left = sorted(p.name for p in (checkout / ".kitestring" / "local").iterdir())
     assert left == ["ansible.log", "made-by-the-demo", "report.html"]
+    assert "Keep the cron entry of the backup" in told
+    assert "kitestring" not in (checkout / "crontab.txt").read_text()
 
 
 @pytest.mark.parametrize("after", ["start Milvus", "ingest documents"])

@@ -12,6 +12,7 @@ from kitestring.backup.catalog import open_catalog
 from kitestring.backup.verify import verify
 from kitestring.clients.milvus.client import MilvusServer
 from kitestring.clients.milvus.connect import connect
+from kitestring.clients.milvus.waiting import wait_until
 from kitestring.demo.ansible import PlayResult, play
 from kitestring.demo.corpus import write_corpus
 from kitestring.demo.faults import (
@@ -179,12 +180,15 @@ def _correct(
         )
         step.says(f"{mended.rows_written} rows written again, {mended.rows_deleted} deleted")
     with story.step("drift, corrected") as step:
-        told.corrected = detect(loaded)
+        waited = wait_until(
+            lambda: _taken_up(loaded, told), timeout=90, what="the query nodes' index", longest=2.0
+        )
+        assert told.corrected is not None  # noqa: S101 - for the type checker
         step.expect(
             told.corrected.exit_code == 0,
             f"exit code {told.corrected.exit_code}: {_checks_of(told.corrected)}",
         )
-        step.says("exit code 0")
+        step.says(f"exit code 0, once the query nodes had the new index ({waited:.0f} s)")
 
 
 def _changes(done: PlayResult) -> str:
@@ -192,6 +196,12 @@ def _changes(done: PlayResult) -> str:
     text = f"changed={done.changed}: {'; '.join(tasks)}"
     reason = re.search(r"NOT SCHEDULED: ([^\"\n]+)", done.output)
     return f"{text}. Not scheduled: {reason[1]}" if reason else text
+
+
+def _taken_up(loaded: LoadedSpec, told: Told) -> bool:
+    """Whether query nodes search with the index: they take it up some seconds after it is built."""
+    told.corrected = detect(loaded)
+    return not any(f.check == "index.segments" for f in told.corrected.findings)
 
 
 def _not_found(faults: Sequence[Fault], report: DriftReport) -> list[str]:

@@ -66,7 +66,7 @@ def cron_entry(loaded: LoadedSpec, task: str, python: str = "") -> CronEntry:
     """
     at = loaded.spec.day2.compaction.at if task == "compaction" else loaded.spec.day2.backup.at
     hour, minute = (str(int(part)) for part in at.split(":"))
-    log = loaded.state_dir / "logs" / f"{task}.log"
+    log = loaded.state_dir / "logs" / task / f"{task}.log"
     command = shlex.join(
         [
             python or sys.executable,

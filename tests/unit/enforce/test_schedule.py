@@ -16,7 +16,7 @@ def test_the_entry_takes_its_time_from_the_spec(spec_from, tmp_path):
     entry = cron_entry(loaded, "backup", "/opt/py/bin/python")
     assert entry.line == (
         f"5 9 * * * /opt/py/bin/python -m kitestring backup create --spec {tmp_path}/cluster.yaml "
-        f">>{tmp_path}/state/logs/backup.log 2>&1"
+        f">>{tmp_path}/state/logs/backup/backup.log 2>&1"
     )
     assert cron_entry(loaded, "compaction").line.startswith("0 2 * * * ")
 

@@ -400,7 +400,7 @@ def test_an_interrupt_leaves_no_process_and_no_directory(
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "TMPDIR": str(no_leftovers)},
+        env={**os.environ, "TMPDIR": str(no_leftovers), "PYTHONFAULTHANDLER": "1"},
     )
     assert drill.stderr is not None
     if not any(line.startswith(moment) for line in drill.stderr):
@@ -408,7 +408,11 @@ def test_an_interrupt_leaves_no_process_and_no_directory(
     if moment.startswith("starting"):
         until(lambda: servers_below(no_leftovers))
     drill.send_signal(number)
-    _, error = drill.communicate(timeout=60)
+    try:
+        _, error = drill.communicate(timeout=60)
+    except subprocess.TimeoutExpired:
+        drill.send_signal(signal.SIGABRT)  # which makes it print where it hangs
+        _, error = drill.communicate()
     assert drill.returncode == 130, error
     assert "interrupted" in error
     assert "Traceback" not in error

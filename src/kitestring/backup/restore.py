@@ -40,11 +40,16 @@ _LOAD_TIMEOUT = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class RestoreTarget:
-    """A server, and the store that it keeps its segments in, with its root path in it."""
+    """A server, and the store that it keeps its segments in, with its root path in it.
+
+    A `disposable` server is removed by who started it: a restore that fails leaves it as it is,
+    which ends an interrupted drill at once.
+    """
 
     milvus: Milvus
     store: ObjectStore
     root: str = ""
+    disposable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +116,7 @@ class _Run:
     ) -> None:
         self.pool, self.manifest, self.told = catalog.store, manifest, told
         self.milvus, self.store = target.milvus, target.store
+        self.disposable = target.disposable
         # a folder of its own for each run: two restores of one backup don't meet
         self.staging = join(target.root, STAGING, f"{manifest.id}-{time.time_ns():x}")
         self.batches: dict[str, list[Batch]] = {}
@@ -151,6 +157,8 @@ class _Run:
         try:
             yield
         except BaseException:
+            if self.disposable:
+                raise
             with shielded():
                 self._remove_staged()
                 for name in self.created:

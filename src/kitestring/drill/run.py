@@ -24,7 +24,9 @@ from kitestring.drill.judge import judge, rto_seconds
 from kitestring.drill.probe import Queries
 from kitestring.drill.source import Source, open_source
 from kitestring.drill.target import (
+    discard,
     embedded_target,
+    new_folder,
     refuse_source,
     source_endpoint,
     stoppable,
@@ -60,6 +62,7 @@ _TIMEOUT = 30.0  # seconds that a request to the target may take
 @dataclass(frozen=True, slots=True)
 class _Plan:
     catalog: Catalog
+    folder: Path  # of the target
     keep: bool
     tell: OnEvent
 
@@ -144,9 +147,17 @@ def run_drill(
     history = open_history(loaded)
     drill_id = new_drill_id(datetime.now(UTC))
     progress = _Progress(manifest, _now(), notes=notes)
-    with stoppable():
+    plan = _Plan(catalog, new_folder(), keep_target, tell)
+
+    def cut() -> None:
+        progress.failed = True
+        progress.notes.append("the drill was interrupted, and had to be cut off")
+        discard(plan.folder)
+        history.write(progress.record(loaded, drill_id))
+
+    with stoppable(cut):
         try:
-            _carry_out(loaded, progress, _Plan(catalog, keep_target, tell))
+            _carry_out(loaded, progress, plan)
         except ServerUnreachable as error:  # the target died: that says nothing of the backup
             progress.failed = True
             progress.notes.append(_reason(error))
@@ -172,7 +183,7 @@ def _carry_out(loaded: LoadedSpec, progress: _Progress, plan: _Plan) -> None:
     golden = golden_queries(loaded, manifest, progress.notes)
     tell("starting a second server")
     begun = time.monotonic()
-    with embedded_target(manifest.bytes, keep=plan.keep) as target:
+    with embedded_target(plan.folder, manifest.bytes, keep=plan.keep) as target:
         progress.phases["target"] = time.monotonic() - begun
         from kitestring.clients.milvus.client import MilvusServer  # pymilvus takes seconds
 

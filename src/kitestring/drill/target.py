@@ -8,10 +8,11 @@ import secrets
 import shutil
 import signal
 import socket
+import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,10 +24,12 @@ from kitestring.backup.interrupts import shielded
 from kitestring.clients.milvus.connect import server_uri
 from kitestring.clients.stack_state import StackState, read_stack_state
 from kitestring.errors import DrillRefused, KitestringError, StoreFull
+from kitestring.local import process
 from kitestring.spec.loaded import LoadedSpec
 
 PREFIX = "kitestring-drill-"
-_LOCK, _KEPT = "drill.lock", "kept"  # in the directory of a target
+_DATA, _LOCK, _KEPT = "milvus", "drill.lock", "kept"  # in the directory of a target
+_STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _FRESH = 60.0  # seconds; a directory that young may be about to be locked
 _COPIES = 3  # the restored files, what the import writes of them, and the index
 _SERVER = 512 * 1024 * 1024  # bytes that an empty server may need
@@ -101,11 +104,18 @@ class Target:
         return Endpoint(self.state.uri, self.data, self.state.pid)
 
 
+def new_folder() -> Path:
+    """Where a target will be: a name in the temporary directory; nothing is made yet, so that an
+    interrupt between the two finds nothing to leave behind."""
+    return Path(tempfile.gettempdir()) / f"{PREFIX}{secrets.token_hex(6)}"
+
+
 @contextmanager
-def embedded_target(size: int, *, keep: bool = False) -> Iterator[Target]:
-    """A second embedded server in a temporary directory; gone when the block ends.
+def embedded_target(folder: Path, size: int, *, keep: bool = False) -> Iterator[Target]:
+    """A second embedded server in a directory that is made; both are gone when the block ends.
 
     Args:
+        folder: see `new_folder`.
         size: bytes of the backup, to see beforehand whether its restore has room.
         keep: leave it running, for a look at what was restored.
 
@@ -113,7 +123,7 @@ def embedded_target(size: int, *, keep: bool = False) -> Iterator[Target]:
         StoreFull: there is no room for the restored copy.
         LocalError: the server can't be started.
     """
-    parent = Path(tempfile.gettempdir())
+    parent, data = folder.parent, folder / _DATA
     sweep(parent)
     need, free = size * _COPIES + _SERVER, shutil.disk_usage(parent).free
     if free < need:
@@ -121,9 +131,6 @@ def embedded_target(size: int, *, keep: bool = False) -> Iterator[Target]:
             f"the drill needs about {need / 1e9:.1f} GB in {parent}, {free / 1e9:.1f} GB are free",
             hint="free some space, or name another directory with TMPDIR",
         )
-    # named before it is made: an interrupt between the two finds nothing to leave behind
-    folder = parent / f"{PREFIX}{secrets.token_hex(6)}"
-    data = folder / "milvus"
     done = False
     try:
         folder.mkdir(mode=0o700)
@@ -141,6 +148,14 @@ def embedded_target(size: int, *, keep: bool = False) -> Iterator[Target]:
                 if keep:
                     local.down(data)
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def discard(folder: Path) -> None:
+    """Ends the target of a folder and removes it, without a lock or a grace."""
+    data = (folder / _DATA).resolve()
+    for pid in process.servers_of(data):
+        process.kill(pid)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def sweep(parent: Path) -> None:
@@ -177,21 +192,43 @@ def _shielded_exit(manager: AbstractContextManager[StackState]) -> Iterator[Stac
 
 
 @contextmanager
-def stoppable() -> Iterator[None]:
-    """Within it, SIGTERM and SIGHUP unwind like Ctrl-C, so that schedulers leave nothing behind."""
+def stoppable(cut: Callable[[], None], *, unwind: float = 30.0) -> Iterator[None]:
+    """Within it, SIGTERM and SIGHUP unwind like Ctrl-C, so that schedulers leave nothing behind.
+
+    A signal's exception may come while a client library holds a lock of its own, which is then
+    never let go. So unwinding has a deadline of `unwind` seconds; after it, `cut` is called from
+    a thread, and the process ends with exit code 130. What ignores a signal goes on ignoring it.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    deadline = threading.Timer(unwind, _end, [cut])
+    deadline.daemon = True
 
     def stop(_number: int, _frame: FrameType | None) -> None:
+        with suppress(RuntimeError):  # a second signal: the deadline stands
+            deadline.start()
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before = {number: signal.getsignal(number) for number in _STOPS}
+    before = {n: handler for n, handler in before.items() if handler is not signal.SIG_IGN}
+    for number in before:
+        signal.signal(number, stop)
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        deadline.cancel()
+
+
+def _end(cut: Callable[[], None]) -> None:
+    try:
+        cut()
+    finally:
+        sys.stderr.write("\nerror: interrupted\n")
+        sys.stderr.flush()
+        os._exit(130)
 
 
 def _addresses(uri: str) -> set[tuple[str, int]]:

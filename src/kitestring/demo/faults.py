@@ -55,8 +55,6 @@ def plant_definition_faults(milvus: Milvus, collection: CollectionSpec) -> list[
     info = milvus.describe(name)
     older = f"{name}_older"
     milvus.create_collection(older, info.schema)
-    milvus.create_index(older, wanted)
-    milvus.load(older)
     milvus.move_alias(older, collection.aliases[0])
     milvus.release(name)
     milvus.drop_index(name, wanted.name)

@@ -16,14 +16,15 @@ help:
 	@echo "make docs    the generated reference pages and the JSON Schema"
 	@echo "make lock    requirements/*.txt from pyproject.toml"
 
-# uv installs in seconds what takes pip minutes; where it can't reach the packages, pip may
+# uv installs in seconds what takes pip minutes; where it can't reach the packages, pip may.
+# Compiled at once: Ansible starts many short processes, and some environments keep no bytecode.
 $(STAMP): requirements/bootstrap.txt requirements/lock.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "error: Python 3.11 or later is needed; name one with make PYTHON=…" >&2; exit 1; }
 	@echo "installing into $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/lock.txt \
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements/lock.txt \
 	  || $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/lock.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@

@@ -56,7 +56,7 @@ docs: $(STAMP)
 lock: $(STAMP)
 	echo uv | $(BIN)/uv pip compile -q - --generate-hashes --no-emit-index-url --no-header \
 	  --no-annotate --upgrade -o requirements/bootstrap.txt
-	$(BIN)/uv pip compile -q pyproject.toml --extra local --extra ingest --extra ansible \
+	$(BIN)/uv pip compile -q pyproject.toml --extra local --extra ingest --extra ansible --extra pulumi \
 	  --group dev --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	  --upgrade -o requirements/lock.txt
 

@@ -127,6 +127,51 @@ class DimensionMismatch(MilvusError):
     code = "embedding.dimension"
 
 
+# --- Kubernetes and provisioning
+
+
+class KubernetesError(KitestringError):
+    """The Kubernetes API answered with an error."""
+
+    code = "kubernetes.error"
+
+
+class KubernetesUnreachable(KubernetesError):
+    """No kubeconfig, no such context, or nothing answers at the API server's address."""
+
+    code = "kubernetes.unreachable"
+
+
+class KubernetesDenied(KubernetesError):
+    """The API server does not let this user do it."""
+
+    code = "kubernetes.denied"
+
+
+class ManifestRejected(KubernetesError):
+    """The API server does not accept a manifest; the message names the field."""
+
+    code = "kubernetes.rejected"
+
+
+class ProvisionError(KitestringError):
+    """What was asked for can't be provisioned; the message says why."""
+
+    code = "provision.error"
+
+
+class ProvisionRefused(ProvisionError):
+    """A change that would lose data or can't be made on a live cluster; nothing was touched."""
+
+    code = "provision.refused"
+
+
+class CapacityExceeded(ProvisionError):
+    """Collections need more memory than the nodes that they are to be loaded on have."""
+
+    code = "provision.capacity"
+
+
 # --- enforcement
 
 

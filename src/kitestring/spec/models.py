@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from kitestring.spec.access import Access
+from kitestring.spec.deployment import Deployment
 from kitestring.spec.types import (
     CLUSTER_NAME,
     MODEL_NAME,
@@ -45,22 +47,36 @@ class Tls(Model):
     )
 
 
+class PortForward(Model):
+    """A port-forward to the proxy of `deployment`, opened for the time of a command."""
+
+    context: str | None = Field(None, description="of the kubeconfig; omit for the current one")
+    kubeconfig: str | None = Field(None, description="a file; omit for KUBECONFIG or the default")
+
+
 class Connection(Model):
-    """How to reach Milvus: a URI, or the data directory of an embedded server."""
+    """How to reach Milvus: a URI, an embedded server's directory, or a port-forward."""
 
     uri: str | None = Field(None, pattern=URI, description="such as http://host:19530")
     embedded: str | None = Field(
         None, description="data directory of a server that `kitestring local up` starts"
     )
+    kubernetes: PortForward | None = Field(
+        None, description="reach the proxy of `deployment` by a port-forward"
+    )
     database: Name = Field("default", description="the database that the collections are in")
-    token: SecretRef | None = Field(None, description="`user:password` or an API key")
+    token: SecretRef | None = Field(
+        None,
+        description="`user:password` or an API key; with `kubernetes`, omit for the root "
+        "credential that the deployment made",
+    )
     tls: Tls | None = Field(None, description="for an `https` URI with a CA of its own")
     timeout: Duration = Field(10.0, description="deadline of one request")
 
     @model_validator(mode="after")
     def _one(self) -> Connection:
-        if (self.uri is None) == (self.embedded is None):
-            raise _across("name either `uri` or `embedded`")
+        if sum(way is not None for way in (self.uri, self.embedded, self.kubernetes)) != 1:
+            raise _across("name one of `uri`, `embedded` and `kubernetes`")
         return self
 
 
@@ -385,6 +401,7 @@ class CollectionSpec(Model):
     search: Search = Field(Search(), description="how clients search")
     load: Load = Field(Load(), description="whether and how often it is loaded")
     aliases: list[Name] = Field([], description="other names that lead to it")
+    rows: int | None = Field(None, ge=0, description="rows to plan capacity for")
     golden: str | None = Field(None, description="file of golden queries")
 
     @model_validator(mode="after")
@@ -469,8 +486,14 @@ class Spec(Model):
     storage: SegmentStore | None = Field(
         None, description="where Milvus keeps its segments; omit where it can't be reached"
     )
+    deployment: Deployment | None = Field(
+        None, description="Milvus on Kubernetes, as `pulumi up` provisions it"
+    )
     models: list[EmbeddingModel] = Field([], description="embedding models")
     collections: list[CollectionSpec] = Field([], description="what the server must hold")
+    access: Access | None = Field(
+        None, description="users, roles and grants; omit to leave them alone"
+    )
     backup: Backup | None = Field(None, description="where backups go; omit for none")
     objectives: Objectives | None = Field(
         None, description="what a drill and the backup checks hold the cluster to"
@@ -483,10 +506,14 @@ class Spec(Model):
             ("model", [m.label for m in self.models]),
             ("collection", [c.name for c in self.collections]),
             ("alias", [a for c in self.collections for a in c.aliases]),
+            ("role", [r.name for r in self.access.roles] if self.access else []),
+            ("user", [u.name for u in self.access.users] if self.access else []),
         ):
             twice = sorted(name for name, count in Counter(names).items() if count > 1)
             if twice:
                 raise _across(f"the {what} `{twice[0]}` is there more than once")
+        if self.connection.kubernetes is not None and self.deployment is None:
+            raise _across("`connection.kubernetes` leads to the proxy of `deployment`: name it")
         return self
 
     def model_named(self, label: str | None) -> EmbeddingModel | None:

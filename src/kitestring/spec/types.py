@@ -80,6 +80,12 @@ MODEL_NAME = r"^[A-Za-z0-9._/-]+$"
 MODEL_VERSION = r"^[A-Za-z0-9._-]+$"
 URI = r"^https?://[^/\s]"
 PREFIX = r"^([^/](.*[^/])?)?$"
+DNS_LABEL = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
+SECRET_NAME = r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$"  # noqa: S105 - a pattern
+MILVUS_VERSION = r"^2\.\d{1,2}\.\d{1,3}$"
+REGISTRY = r"^[A-Za-z0-9][A-Za-z0-9.-]*(:\d+)?(/[a-z0-9._/-]*[a-z0-9])?$"
+IMAGE = r"^[A-Za-z0-9][A-Za-z0-9._:/-]*(@sha256:[0-9a-f]{64})?$"
+_QUANTITY = r"^\d+(\.\d+)?(m|k|Ki|M|Mi|G|Gi|T|Ti|P|Pi)?$"
 
 PATTERN_TEXTS = {
     _TIME: "hours and minutes of a day, such as 01:30",
@@ -90,6 +96,12 @@ PATTERN_TEXTS = {
     MODEL_VERSION: "letters, digits and `.`, `_`, `-`",
     PREFIX: "without a slash at either end",
     URI: "http://HOST:PORT or https://HOST:PORT",
+    DNS_LABEL: "lower-case letters, digits and `-` within, at most 63 characters",
+    SECRET_NAME: "lower-case letters, digits, `-` and `.` within",
+    MILVUS_VERSION: 'a whole version in quotes, such as "2.5.16"',
+    REGISTRY: "a host, with port and path where it has them: registry.example.com:5000/mirror",
+    IMAGE: "NAME:TAG, or NAME@sha256:DIGEST",
+    _QUANTITY: "a Kubernetes quantity: 500m, 2, 8Gi",
 }
 """What each pattern of the models allows, in words."""
 
@@ -97,6 +109,8 @@ TimeOfDay = Annotated[
     str,
     Field(pattern=_TIME, description="hours and minutes, 24 h: `01:30`"),
 ]
+Quantity = Annotated[str, Field(pattern=_QUANTITY)]
+"""A Kubernetes quantity as text: cores (`500m`) or bytes (`8Gi`)."""
 Name = Annotated[str, Field(pattern=NAME)]
 """A name that Milvus accepts for a collection, field, alias or partition."""
 

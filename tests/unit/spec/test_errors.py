@@ -163,7 +163,7 @@ FIELDS = (
             "connection: {url: http://h:1}",
             ["F:3:1: connection: name the server: `uri: http://HOST:19530`, or `embedded: "
              "DIRECTORY` for one that `kitestring local up` starts",
-             "F:3:14: connection.url: unknown key; allowed: uri, embedded, database, token, tls, "
+             "F:3:14: connection.url: unknown key; allowed: uri, embedded, kubernetes, database, token, tls, "
              "timeout; did you mean `uri`?"],
         ),
     ],

@@ -1,0 +1,1 @@
+"""Kubernetes: reading, server-side dry run, and port-forwards."""

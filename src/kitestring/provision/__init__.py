@@ -1,0 +1,1 @@
+"""Pulumi components and dynamic resources: what `pulumi up` makes of a spec."""

@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 JOBS ?= 2
+TARGET ?= embedded
 
 .PHONY: help demo test lint unit bench lock docs clean
 
@@ -30,7 +31,7 @@ $(STAMP): requirements/bootstrap.txt requirements/lock.txt pyproject.toml
 	@touch $@
 
 demo: $(STAMP)
-	@$(BIN)/kitestring demo $(DEMO_FLAGS)
+	@$(BIN)/kitestring demo --target $(TARGET) $(DEMO_FLAGS)
 
 test: lint
 	$(BIN)/pytest -n $(JOBS) --dist loadfile
@@ -59,6 +60,11 @@ lock: $(STAMP)
 	$(BIN)/uv pip compile -q pyproject.toml --extra local --extra ingest --extra ansible --extra pulumi \
 	  --group dev --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	  --upgrade -o requirements/lock.txt
+	$(BIN)/uv pip compile -q pyproject.toml --extra local --extra ingest --extra kubernetes \
+	  -c requirements/lock.txt --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	  --no-annotate -o requirements/image.txt
+	echo hatchling | $(BIN)/uv pip compile -q - -c requirements/lock.txt --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --no-header --no-annotate -o requirements/image-build.txt
 
 clean:
 	rm -rf $(VENV) .bench .pytest_cache .mypy_cache .ruff_cache

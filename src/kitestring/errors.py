@@ -149,9 +149,16 @@ class KubernetesDenied(KubernetesError):
 
 
 class ManifestRejected(KubernetesError):
-    """The API server does not accept a manifest; the message names the field."""
+    """The API server does not accept a manifest; the message names the field, and `fields` holds
+    the dotted paths that the server named."""
 
     code = "kubernetes.rejected"
+
+    def __init__(
+        self, message: str, *, hint: str = "", subject: str = "", fields: Sequence[str] = ()
+    ) -> None:
+        super().__init__(message, hint=hint, subject=subject)
+        self.fields = tuple(fields)
 
 
 class ProvisionError(KitestringError):

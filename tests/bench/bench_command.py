@@ -1,4 +1,5 @@
-"""The command itself: `--help`, and the check of a spec with 500 collections."""
+"""The command itself: `--help`, the check of a spec with 500 collections, and what is planned and
+rendered of the production spec without a server."""
 
 from __future__ import annotations
 
@@ -14,6 +15,8 @@ from tests.bench.measure import Result, kitestring, median_of, run, seconds_of
 
 COLLECTIONS = 500
 HELP_LIMIT, SPEC_LIMIT = 0.5, 1.0  # seconds
+PLAN_LIMIT, RENDER_LIMIT = 1.0, 2.0
+PROD = Path(__file__).resolve().parents[2] / "infra" / "clusters" / "prod.yaml"
 
 
 def results() -> Iterator[Result]:
@@ -36,6 +39,13 @@ def results() -> Iterator[Result]:
             parse,
             {"collections": COLLECTIONS, "bytes": file.stat().st_size, "load_seconds": inside},
         )
+    at = ("--spec", str(PROD))
+    value, runs = median_of(5, lambda: kitestring("capacity", "plan", *at).seconds)
+    yield Result("capacity-plan", value, "s", runs, PLAN_LIMIT, "an empty Python process", bare)
+    value, runs = median_of(5, lambda: kitestring("provision", "render", *at).seconds)
+    yield Result(
+        "provision-render", value, "s", runs, RENDER_LIMIT, "an empty Python process", bare
+    )
 
 
 def large_spec(collections: int) -> str:

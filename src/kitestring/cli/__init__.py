@@ -29,6 +29,11 @@ VERBS = {
     "backup": ("kitestring.cli.backup:backup", "Create, list, show and verify backups"),
     "restore": ("kitestring.cli.restore:restore", "Restore a backup"),
     "drill": ("kitestring.cli.drill:drill", "Prove that a backup can be restored"),
+    "capacity": ("kitestring.cli.capacity:capacity", "Plan memory and volumes for what is loaded"),
+    "provision": (
+        "kitestring.cli.provision:provision",
+        "Render, list and compare what is provisioned",
+    ),
     "demo": ("kitestring.cli.demo:demo", "The whole loop, on a real Milvus on this machine"),
 }
 

@@ -47,6 +47,16 @@ def spec_option(function: F) -> F:
     )(function)
 
 
+def kube_options(function: F) -> F:
+    """`--context NAME` and `--kubeconfig FILE`: which Kubernetes cluster."""
+    function = click.option(
+        "--kubeconfig", metavar="FILE", help="Kubeconfig  [default: the spec's, $KUBECONFIG]"
+    )(function)
+    return click.option(
+        "--context", metavar="NAME", help="Its context  [default: the spec's, the current one]"
+    )(function)
+
+
 def output_option(*formats: str) -> Callable[[F], F]:
     """`--output FORMAT`; the first format is the default."""
     return click.option(

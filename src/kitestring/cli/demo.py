@@ -10,6 +10,13 @@ from kitestring.cli.common import note
 
 
 @click.command()
+@click.option(
+    "--target",
+    type=click.Choice(["embedded", "kubernetes"]),
+    default="embedded",
+    show_default=True,
+    help="A process on this machine, or `pulumi up` on the current kubeconfig context",
+)
 @click.option("--keep", is_flag=True, help="Leave the server and its data")
 @click.option(
     "--root",
@@ -17,14 +24,16 @@ from kitestring.cli.common import note
     default=Path(),
     help="A checkout of kitestring  [default: this directory]",
 )
-def demo(keep: bool, root: Path) -> int:
-    """The whole loop on a real Milvus on this machine.
+def demo(target: str, keep: bool, root: Path) -> int:
+    """The whole loop on a real Milvus.
 
     Ingest, enforce twice, back up, drill, plant faults, find them, correct them. Prints a timeline
     and the path of a self-contained page.
     """
     from kitestring.demo.run import run_demo
+    from kitestring.demo.targets import Embedded, Kubernetes
 
-    page = run_demo(root.resolve(), keep=keep, say=note)
+    where = Kubernetes() if target == "kubernetes" else Embedded()
+    page = run_demo(root.resolve(), where, keep=keep, say=note)
     click.echo(page)
     return 0

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kitestring.cli.common import load_spec, note, output_option, spec_option
+from kitestring.cli.common import kube_options, load_spec, note, output_option, spec_option
 
 if TYPE_CHECKING:
+    from kitestring.model.infra import InfraSnapshot
     from kitestring.model.report import DriftReport
 
 FORMATS = ("text", "json", "markdown", "html")
@@ -29,6 +30,14 @@ FORMATS = ("text", "json", "markdown", "html")
     help="The least severity that gives exit code 2",
 )
 @click.option("--no-rows", is_flag=True, help="Leave out the checks that read all rows")
+@kube_options
+@click.option(
+    "--pulumi-json",
+    metavar="FILE",
+    help="Infrastructure from what `pulumi preview --refresh --json` printed; - for stdin",
+)
+@click.option("--stack", metavar="NAME", help="Infrastructure from Pulumi: run that preview here")
+@click.option("--program", default="infra", show_default=True, help="Pulumi program of --stack")
 @output_option(*FORMATS)
 @click.option("--out", metavar="FILE", help="Write the report to a file instead of stdout")
 def drift(
@@ -36,6 +45,11 @@ def drift(
     only: tuple[str, ...],
     fail_on: str,
     no_rows: bool,
+    context: str | None,
+    kubeconfig: str | None,
+    pulumi_json: str | None,
+    stack: str | None,
+    program: str,
     output: str,
     out: str | None,
 ) -> int:
@@ -46,9 +60,25 @@ def drift(
     from kitestring.drift import detect
     from kitestring.model.finding import Severity
 
-    report = detect(load_spec(spec_file), only=only, fail_on=Severity(fail_on), rows=not no_rows)
+    report = detect(
+        load_spec(spec_file),
+        only=only,
+        fail_on=Severity(fail_on),
+        rows=not no_rows,
+        infra=_from_pulumi(pulumi_json, stack, program),
+        context=context,
+        kubeconfig=kubeconfig,
+    )
     show(report, output, out)
     return report.exit_code
+
+
+def _from_pulumi(file: str | None, stack: str | None, program: str) -> InfraSnapshot | None:
+    if file is None and stack is None:
+        return None
+    from kitestring.provision.engine import infra_from_pulumi
+
+    return infra_from_pulumi(file, stack, program)
 
 
 def show(report: DriftReport, output: str, out: str | None = None) -> None:

@@ -107,5 +107,5 @@ def _directory(data: str | None, spec_file: str | None) -> Path:
     loaded = load(file)
     embedded = loaded.spec.connection.embedded
     if embedded is None and spec_file is not None:
-        raise click.UsageError(f"{file} names a server by `connection.uri`, not an embedded one")
+        raise click.UsageError(f"the server that `connection` of {file} names is no embedded one")
     return loaded.resolve(embedded) if embedded else Path(_DEFAULT).resolve()

@@ -18,21 +18,32 @@ def read_secret(loaded: LoadedSpec, reference: SecretRef | None) -> str:
     """
     if reference is None:
         return ""
-    if reference.env is not None:
-        value = os.environ.get(reference.env)
+    file = "" if reference.file is None else str(loaded.resolve(reference.file))
+    return secret_value(reference.env or "", file, named_by=f"in {loaded.file}")
+
+
+def secret_value(env: str, file: str, *, named_by: str = "in the spec") -> str:
+    """The secret in a variable or else a file; empty where neither is named.
+
+    Raises:
+        SecretMissing: the variable is not set, or the file can't be read.
+    """
+    if env:
+        value = os.environ.get(env)
         if value is None:
             raise SecretMissing(
-                f"the environment variable `{reference.env}` is not set",
-                hint=f"export {reference.env}, or name another variable or file in {loaded.file}",
-                subject=reference.env,
+                f"the environment variable `{env}` is not set",
+                hint=f"export {env}, or name another variable or file {named_by}",
+                subject=env,
             )
         return value.strip()
-    path: Path = loaded.resolve(reference.file or "")
+    if not file:
+        return ""
     try:
-        return path.read_text().strip()
+        return Path(file).read_text().strip()
     except OSError as error:
         raise SecretMissing(
-            f"the secret's file {path} can't be read: {error.strerror}",
-            hint=f"create it, or name another variable or file in {loaded.file}",
-            subject=str(path),
+            f"the secret's file {file} can't be read: {error.strerror}",
+            hint=f"create it, or name another variable or file {named_by}",
+            subject=file,
         ) from None

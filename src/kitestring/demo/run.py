@@ -22,11 +22,11 @@ from kitestring.demo.faults import (
     plant_row_faults,
 )
 from kitestring.demo.story import DemoFailed, Say, Story
+from kitestring.demo.targets import Target
 from kitestring.drift.run import detect
 from kitestring.drill.run import run_drill
 from kitestring.ingest.run import ingest
 from kitestring.ingest.search import search
-from kitestring.local import down, status, up
 from kitestring.model.drill import DrillRecord
 from kitestring.model.finding import Severity
 from kitestring.model.report import DriftReport
@@ -37,7 +37,6 @@ from kitestring.spec.loaded import LoadedSpec
 from kitestring.spec.models import CollectionSpec
 
 MARKER = "made-by-the-demo"
-SPEC = Path("infra/clusters/local.yaml")
 QUESTION = "how do I make a temporary directory?"
 
 
@@ -51,40 +50,39 @@ class Told:
     faults: list[Fault] = field(default_factory=list)
 
 
-def run_demo(root: Path, *, keep: bool, say: Say) -> Path:
+def run_demo(root: Path, target: Target, *, keep: bool, say: Say) -> Path:
     """Runs every step and returns the path of the page.
 
     Args:
         root: a checkout of the project: its spec, playbooks and golden queries are used.
+        target: where Milvus comes from.
         keep: leave the server and its data; otherwise only the page and the logs stay.
 
     Raises:
         DemoFailed: a step did not end as it has to, or `root` is no checkout.
     """
-    spec_file = root / SPEC
+    spec_file = root / target.spec
     if not spec_file.is_file() or not (root / "playbooks" / "day2.yml").is_file():
         raise DemoFailed(
-            f"{root} is no checkout of kitestring: {SPEC} or playbooks/day2.yml is missing",
+            f"{root} is no checkout of kitestring: {target.spec} or playbooks/day2.yml is missing",
             hint="run it from the root of a checkout, or name one with --root",
         )
     loaded = load(spec_file)
     home = loaded.state_dir.parent
-    data = loaded.resolve(loaded.spec.connection.embedded or "")
-    _clear(home, data)
+    _clear(root, loaded, target, home)
     story, told = Story(say), Told()
     try:
         with story.step("start Milvus") as step:
-            state = up(data)
-            step.says(f"a real Milvus {state.version} answers at {state.uri}")
+            step.says(target.start(root, loaded))
         with connect(loaded) as milvus:
             _tell(root, loaded, milvus, home, story, told)
     finally:
         page = _write_page(home, loaded, story, told)
         if not keep:
-            _remove(root, loaded, home, data)
+            _remove(root, loaded, target, home)
     say(f"     {story.seconds:6.1f} s  in all")
     if keep:
-        say(f"the server runs on; end it with `kitestring local down --data {data}`")
+        say(target.kept(loaded))
     return page
 
 
@@ -239,23 +237,23 @@ def _drill_line(record: DrillRecord) -> str:
     )
 
 
-def _clear(home: Path, data: Path) -> None:
+def _clear(root: Path, loaded: LoadedSpec, target: Target, home: Path) -> None:
     """Makes room for the demo; what somebody else put there is not touched."""
-    if home.exists() and any(home.iterdir()) and not (home / MARKER).exists():
-        raise DemoFailed(
-            f"{home} holds data that the demo did not make",
-            hint=f"move it away (kitestring local down --data {data}; mv {home} …), run again",
-        )
-    if status(data) is not None:
-        down(data)
+    if home.exists() and any(home.iterdir()):
+        if not (home / MARKER).exists():
+            raise DemoFailed(
+                f"{home} holds data that the demo did not make",
+                hint=f"{target.kept(loaded)}; then move {home} away and run again",
+            )
+        target.stop(root, loaded)
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True)
     (home / MARKER).touch()
 
 
-def _remove(root: Path, loaded: LoadedSpec, home: Path, data: Path) -> None:
-    """Ends the server and removes its data; the page and the log of Ansible stay."""
-    down(data, remove=True)
+def _remove(root: Path, loaded: LoadedSpec, target: Target, home: Path) -> None:
+    """Takes Milvus and its data away; the page and the logs stay."""
+    target.stop(root, loaded)
     if shutil.which("crontab"):
         play(root, "unschedule.yml", loaded.file, log=home / "ansible.log")
     for entry in home.iterdir():

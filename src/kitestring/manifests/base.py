@@ -74,10 +74,11 @@ class SecretPlan:
     entries: Mapping[str, str] = field(default_factory=dict)
     random: Mapping[str, int] = field(default_factory=dict)  # placeholder -> length
     refs: Mapping[str, SecretRef] = field(default_factory=dict)  # placeholder -> where it is
-    certificate: CertificatePlan | None = None  # gives ca.crt, tls.crt and tls.key
+    certificate: CertificatePlan | None = None  # gives ca.crt, ca.key, tls.crt and tls.key
     labels: Mapping[str, str] = field(default_factory=dict)
     type: str = "Opaque"
     keep: bool = True
+    grows: bool = False  # keys may be added to a Secret that is there, such as one more user's
     spec_path: SpecPath = ()
 
 

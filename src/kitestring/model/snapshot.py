@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from kitestring.model.backup import BackupSummary
 from kitestring.model.collection import CollectionInfo, LoadedSegment, Segment
 from kitestring.model.drill import DrillSummary
+from kitestring.model.infra import InfraSnapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,4 +66,5 @@ class Snapshot:
     backups: tuple[BackupSummary, ...] | None = None  # None: the catalog could not be read
     backups_error: str = ""
     drills: tuple[DrillSummary, ...] = ()
+    infra: InfraSnapshot | None = None  # None: Kubernetes was not looked at
     seconds: float = 0.0

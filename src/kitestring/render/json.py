@@ -53,6 +53,15 @@ def drift_facts(report: DriftReport) -> dict[str, Any]:
             "aliases": dict(report.snapshot.aliases),
             "backups": None if report.snapshot.backups is None else len(report.snapshot.backups),
             "drills": len(report.snapshot.drills),
+            "infra": None
+            if report.snapshot.infra is None
+            else {
+                "available": report.snapshot.infra.available,
+                "reason": report.snapshot.infra.reason,
+                "source": report.snapshot.infra.source,
+                "target": report.snapshot.infra.target,
+                "objects": report.snapshot.infra.objects,
+            },
         },
     }
 

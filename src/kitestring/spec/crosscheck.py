@@ -11,7 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from kitestring.spec.crosscheck_access import check_access
 from kitestring.spec.crosscheck_collection import check_collection
+from kitestring.spec.crosscheck_config import check_config
+from kitestring.spec.crosscheck_deployment import check_deployment, deployed_version
+from kitestring.spec.crosscheck_version import check_version
 from kitestring.spec.loaded import KeyPath
 from kitestring.spec.plain import items, mapping, number, text
 from kitestring.spec.problems import Problem
@@ -19,7 +23,9 @@ from kitestring.spec.problems import Problem
 
 def crosscheck(data: Mapping[str, Any]) -> Iterator[Problem]:
     """The problems between keys. Positions are not filled in."""
-    yield from _connection(mapping(data.get("connection")), "connection" in data)
+    yield from _connection(
+        mapping(data.get("connection")), "connection" in data, data.get("deployment") is not None
+    )
     yield from _storage(data)
     yield from _models(data)
     yield from _names(data)
@@ -31,6 +37,10 @@ def crosscheck(data: Mapping[str, Any]) -> Iterator[Problem]:
     for position, raw in enumerate(items(data.get("collections"))):
         if isinstance(raw, Mapping):
             yield from check_collection(("collections", position), raw, dimensions)
+    yield from check_deployment(data)
+    yield from check_config(data)
+    yield from check_version(data, deployed_version(data))
+    yield from check_access(data)
 
 
 def model_label(model: Mapping[str, Any]) -> str:
@@ -39,18 +49,27 @@ def model_label(model: Mapping[str, Any]) -> str:
     return f"{name}@{version}" if name and version is not None else ""
 
 
-def _connection(connection: Mapping[str, Any], there: bool) -> Iterator[Problem]:
+_WAYS = ("uri", "embedded", "kubernetes")
+
+
+def _connection(connection: Mapping[str, Any], there: bool, deployed: bool) -> Iterator[Problem]:
     uri = text(connection.get("uri"))
-    embedded = connection.get("embedded") is not None
-    if there and connection.get("uri") is None and not embedded:
+    ways = [way for way in _WAYS if connection.get(way) is not None]
+    if there and not ways:
         yield Problem(
             ("connection",),
-            "name the server: `uri: http://HOST:19530`, or `embedded: DIRECTORY` for one that "
-            "`kitestring local up` starts",
+            "name the server: `uri: http://HOST:19530`, `embedded: DIRECTORY` for one that "
+            "`kitestring local up` starts, or `kubernetes: {}` for the one of `deployment`",
         )
-    if connection.get("uri") is not None and embedded:
+    if len(ways) > 1:
+        others = " and ".join(f"`{way}`" for way in ways[:-1])
+        verb = "name other servers" if len(ways) > 2 else "names another server"
+        yield Problem(("connection", ways[-1]), f"{others} {verb}: keep one of them")
+    if connection.get("kubernetes") is not None and not deployed:
         yield Problem(
-            ("connection", "embedded"), "`uri` names another server: remove one of the two"
+            ("connection", "kubernetes"),
+            "a port-forward leads to the proxy of `deployment`, and the spec has none: "
+            "add `deployment`, or name the server by `uri`",
         )
     if uri:
         yield from _no_password(("connection", "uri"), uri, "put it in `token`")
@@ -75,7 +94,7 @@ def _storage(data: Mapping[str, Any]) -> Iterator[Problem]:
     if (
         storage.get("type") == "embedded"
         and connection.get("embedded") is None
-        and connection.get("uri") is not None
+        and (connection.get("uri") is not None or connection.get("kubernetes") is not None)
     ):
         yield Problem(
             ("storage", "type"),

@@ -185,7 +185,7 @@ class Pulsar(Model):
 
 
 class Rocksmq(Model):
-    """The log inside a standalone server, on its volume; up to 2.5."""
+    """The log inside a standalone server, on its volume; in 2.6 where it was there before."""
 
     type: Literal["rocksmq"]
     volume: Volume | None = Field(None, description="omit for 50Gi")
@@ -249,6 +249,9 @@ class Security(Model):
         [], description="namespaces whose pods may reach the proxy, beside the deployment's own"
     )
     client_cidrs: list[str] = Field([], description="addresses that may reach the proxy")
+    metrics_namespaces: list[Annotated[str, Field(pattern=DNS_LABEL)]] = Field(
+        [], description="namespaces whose pods may scrape metrics, such as that of Prometheus"
+    )
 
 
 class Service(Model):
@@ -269,6 +272,28 @@ class CapacityLimits(Model):
     )
     node_memory: Quantity | None = Field(
         None, description="memory that one Kubernetes node can give to a pod"
+    )
+
+
+JobName = Literal["backup", "compaction", "embedding", "drift", "drill"]
+
+
+class Jobs(Model):
+    """The day-2 jobs, as CronJobs beside Milvus; made where `images.kitestring` is named."""
+
+    volume: Volume | None = Field(
+        None, description="state, and backups where `backup.store` is local; omit for 20Gi"
+    )
+    resources: Resources | None = Field(
+        None, description="of every job but the drill; omit for 250m and 1Gi"
+    )
+    drill_resources: Resources | None = Field(
+        None, description="of the drill, which restores to a server in its pod; omit for 1 and 4Gi"
+    )
+    scratch: Quantity = Field("20Gi", description="disk for the copy that a drill restores")
+    suspend: list[JobName] = Field([], description="jobs whose schedule is held")
+    egress_ports: list[Annotated[int, Field(ge=1, le=65535)]] = Field(
+        [443], description="TCP ports outside that jobs may reach: stores, embedding endpoints"
     )
 
 
@@ -303,6 +328,16 @@ class Deployment(Model):
     security: Security = Field(Security(), description="who may reach it")
     service: Service = Field(Service(), description="how clients reach it")
     capacity: CapacityLimits = Field(CapacityLimits(), description="what the plan keeps free")
+    jobs: Jobs = Field(Jobs(), description="the day-2 jobs")
     config: dict[str, str | int | float | bool] = Field(
         {}, description="more settings of milvus.yaml, dotted: `{dataCoord.segment.maxSize: 512}`"
     )
+
+    def role(self, name: RoleName) -> RoleSpec:
+        """What is said about a role; nothing where it is not named."""
+        return getattr(self.roles, name) or RoleSpec()
+
+    def replicas(self, name: RoleName) -> int:
+        """The fewest pods of a role: its `replicas`, the autoscaler's `minimum`, or 1."""
+        role = self.role(name)
+        return role.autoscale.minimum if role.autoscale else role.replicas or 1

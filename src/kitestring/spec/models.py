@@ -467,13 +467,31 @@ class BackupSchedule(Model):
     at: TimeOfDay = Field("01:30", description="hours and minutes")
 
 
+class EmbeddingSchedule(Model):
+    """When the model of every row is looked at."""
+
+    at: TimeOfDay = Field("04:30", description="hours and minutes")
+
+
+class DriftSchedule(Model):
+    """How often the cluster is compared with its spec."""
+
+    every: Duration = Field(21600.0, description="at least this often")
+
+
 class Day2(Model):
-    """What Ansible keeps true on the host that runs the schedules."""
+    """What Ansible keeps true on the host that runs the schedules, and CronJobs on Kubernetes."""
 
     compaction: CompactionPolicy = Field(
         CompactionPolicy(), description="when collections are compacted"
     )
     backup: BackupSchedule = Field(BackupSchedule(), description="when backups are made")
+    embedding: EmbeddingSchedule = Field(
+        EmbeddingSchedule(), description="when models are checked; CronJobs only"
+    )
+    drift: DriftSchedule = Field(
+        DriftSchedule(), description="how often drift is looked for; CronJobs only"
+    )
 
 
 class Spec(Model):

@@ -12,15 +12,15 @@ from typing import Any
 
 from kitestring.spec.document import Document, parse_scalar
 from kitestring.spec.loaded import KeyPath
-from kitestring.spec.models import Connection, Spec
+from kitestring.spec.models import Connection, PortForward, Spec
 from kitestring.spec.problems import Problem, nearest
 from kitestring.spec.shape import Shape, shape_of
 from kitestring.spec.types import SecretRef
 
 PREFIX = "KITESTRING__"
 
-# of these keys only one may stand: a variable for one takes the other of the file away
-_ALTERNATIVES = (("uri", "embedded"), ("env", "file"))
+# of these keys only one may stand: a variable for one takes the others of the file away
+_ALTERNATIVES = (("uri", "embedded", "kubernetes"), ("env", "file"))
 
 
 class _NoKeyError(Exception):
@@ -48,7 +48,7 @@ def lay_over(document: Document, environ: Mapping[str, str]) -> dict[KeyPath, st
             )
             continue
         variables[path] = name
-        if parent.model in (Connection, SecretRef):
+        if parent.model in (Connection, PortForward, SecretRef):
             _drop_alternatives(document, path, variables)
     return variables
 
@@ -129,12 +129,15 @@ def _set(parent: Any, part: str | int, value: Any) -> None:
 
 
 def _drop_alternatives(document: Document, path: KeyPath, variables: Mapping[KeyPath, str]) -> None:
-    for pair in _ALTERNATIVES:
-        if path[-1] not in pair:
-            continue
-        other = (*path[:-1], pair[1 - pair.index(str(path[-1]))])
-        parent: Any = document.data
-        for part in path[:-1]:
-            parent = parent[part]
-        if other not in variables and parent.pop(other[-1], None) is not None:
-            document.positions.pop(other, None)
+    for place in range(len(path)):  # a variable may go below the key: `kubernetes.context`
+        key, above = path[place], path[:place]
+        for keys in _ALTERNATIVES:
+            if key not in keys:
+                continue
+            parent: Any = document.data
+            for part in above:
+                parent = parent[part]
+            for other in ((*above, k) for k in keys if k != key):
+                named = any(v[: len(other)] == other for v in variables)
+                if not named and parent.pop(other[-1], None) is not None:
+                    document.positions.pop(other, None)

@@ -42,6 +42,13 @@ def test_ids_are_stable():
         "backup.unverified",
         "backup.not-drilled",
         "backup.coverage",
+        "infra.observed",
+        "infra.missing",
+        "infra.changed",
+        "infra.pending",
+        "infra.added",
+        "infra.extra",
+        "infra.not-ready",
     ]
 
 

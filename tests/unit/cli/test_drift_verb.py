@@ -23,7 +23,7 @@ def observed(monkeypatch, clean):
     """Stands in for the server: what `detect` is asked for, and the snapshot that it sees."""
     asked = {"snapshot": clean}
 
-    def detect(loaded, *, only=(), fail_on=Severity.FAIL, rows=True):
+    def detect(loaded, *, only=(), fail_on=Severity.FAIL, rows=True, **_):
         asked.update(only=only, rows=rows)
         if isinstance(asked["snapshot"], Exception):
             raise asked["snapshot"]

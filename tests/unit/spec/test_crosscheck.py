@@ -131,7 +131,15 @@ collections:
         (
             "{embedded: ./milvus}",
             "{embedded: ./milvus, uri: 'http://h:1'}",
-            ["F:3:14: connection.embedded: `uri` names another server: remove one of the two"],
+            ["F:3:14: connection.embedded: `uri` names another server: keep one of them"],
+        ),
+        (
+            "{embedded: ./milvus}",
+            "{embedded: ./milvus, uri: 'http://h:1', kubernetes: {}}",
+            ["F:3:53: connection.kubernetes: `uri` and `embedded` name other servers: keep one of "
+             "them",
+             "F:3:53: connection.kubernetes: a port-forward leads to the proxy of `deployment`, "
+             "and the spec has none: add `deployment`, or name the server by `uri`"],
         ),
         (
             "{embedded: ./milvus}\n",

@@ -122,7 +122,7 @@ FIELDS = (
             ["F:8:5: collections[0]: must be a mapping of keys to values (got \"docs\"); allowed: "
              "name, description, model, chunking, fields, columns, dynamic, tenancy, "
              "text_max_length, shards, partitions, properties, indexes, search, load, aliases, "
-             "golden"],
+             "rows, golden"],
         ),
         (
             "cluster: {name: test}",
@@ -161,10 +161,11 @@ FIELDS = (
         (
             "connection: {embedded: ./milvus}",
             "connection: {url: http://h:1}",
-            ["F:3:1: connection: name the server: `uri: http://HOST:19530`, or `embedded: "
-             "DIRECTORY` for one that `kitestring local up` starts",
-             "F:3:14: connection.url: unknown key; allowed: uri, embedded, kubernetes, database, token, tls, "
-             "timeout; did you mean `uri`?"],
+            ["F:3:1: connection: name the server: `uri: http://HOST:19530`, `embedded: "
+             "DIRECTORY` for one that `kitestring local up` starts, or `kubernetes: {}` for the "
+             "one of `deployment`",
+             "F:3:14: connection.url: unknown key; allowed: uri, embedded, kubernetes, "
+             "database, token, tls, timeout; did you mean `uri`?"],
         ),
     ],
 )  # fmt: skip

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from kitestring.errors import SpecInvalid
 from kitestring.spec.load import load
 from kitestring.spec.loaded import LoadedSpec
 
@@ -76,6 +77,18 @@ def test_an_embedded_server_takes_the_place_of_the_uri(spec_file: Write, good: s
     file = spec_file(good.replace("{embedded: ./milvus}", "{uri: 'http://h:1'}"))
     found = load(file, {"KITESTRING__CONNECTION__EMBEDDED": "./data"})
     assert (found.spec.connection.uri, found.spec.connection.embedded) == (None, "./data")
+
+
+def test_a_uri_takes_the_place_of_the_port_forward_and_back() -> None:
+    dev = Path(__file__).parents[3] / "infra" / "clusters" / "dev.yaml"
+    inside = load(dev, {"KITESTRING__CONNECTION__URI": "https://dev-milvus:19530"}).spec.connection
+    assert (inside.uri, inside.kubernetes) == ("https://dev-milvus:19530", None)
+    variable = {"KITESTRING__CONNECTION__KUBERNETES__CONTEXT": "kind"}
+    forward = load(dev, variable).spec.connection.kubernetes
+    assert forward is not None
+    assert forward.context == "kind"
+    with pytest.raises(SpecInvalid, match="`uri` names another server: keep one of them"):
+        load(dev, {**variable, "KITESTRING__CONNECTION__URI": "https://h:1"})
 
 
 def test_a_secret_from_another_variable(spec_file: Write, good: str) -> None:

@@ -17,6 +17,7 @@ import pyarrow as pa
 from pymilvus import DataType, MilvusClient
 from pymilvus.grpc_gen import common_pb2, milvus_pb2, milvus_pb2_grpc
 
+from kitestring.clients.milvus.administration import Administration
 from kitestring.clients.milvus.failures import translated
 from kitestring.clients.milvus.protocol import Flushed, Hit, ImportState
 from kitestring.clients.milvus.values import (
@@ -97,6 +98,11 @@ class MilvusServer:
     def close(self) -> None:
         self._channel.close()
         self._client.close()
+
+    @property
+    def admin(self) -> Administration:
+        """Databases, partitions, users, roles and privileges."""
+        return Administration(self._client, self.uri, self.database, self._timeout)
 
     def version(self) -> str:
         with translated(self.uri):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kitestring.clients.secrets import read_secret
 from kitestring.clients.stack_state import read_stack_state
+from kitestring.clients.store.bundled import is_bundled, open_bundled
 from kitestring.clients.store.local import LocalStore
 from kitestring.clients.store.protocol import ObjectStore
 from kitestring.errors import LocalNotRunning, StoreUnreachable
@@ -28,6 +29,7 @@ def open_segment_store(loaded: LoadedSpec) -> tuple[ObjectStore, str]:
     Raises:
         StoreUnreachable: the spec names no storage, or the directory is not there.
         LocalNotRunning: the embedded server, which says where its data are, does not run.
+        SecretMissing, KubernetesError: a deployment's own MinIO can't be reached.
     """
     storage = loaded.spec.storage
     if storage is None:
@@ -36,7 +38,9 @@ def open_segment_store(loaded: LoadedSpec) -> tuple[ObjectStore, str]:
             hint="add `storage` to the spec: the bucket and root path of the Milvus server",
         )
     if isinstance(storage, models.S3Store):
-        return _s3(loaded, storage, ""), storage.prefix.strip("/")
+        bundled = is_bundled(loaded, storage)
+        store = open_bundled(loaded, storage) if bundled else _s3(loaded, storage, "")
+        return store, storage.prefix.strip("/")
     if isinstance(storage, models.LocalStore):
         return LocalStore(loaded.resolve(storage.path), create=False), ""
     if loaded.spec.connection.embedded is None:

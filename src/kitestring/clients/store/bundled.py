@@ -1,0 +1,65 @@
+"""The MinIO of a deployment, reached from outside of its cluster by a port-forward."""
+
+from __future__ import annotations
+
+import atexit
+from contextlib import ExitStack
+
+from kitestring.clients.store.protocol import ObjectStore
+from kitestring.errors import SecretMissing
+from kitestring.spec.loaded import LoadedSpec
+from kitestring.spec.models import S3Store
+
+_PORT = 9000
+
+
+def is_bundled(loaded: LoadedSpec, store: S3Store) -> bool:
+    """Whether the segments are in a MinIO that only a port-forward leads to."""
+    spec = loaded.spec
+    return (
+        spec.connection.kubernetes is not None
+        and spec.deployment is not None
+        and spec.deployment.minio is not None
+        and store.endpoint_url is None
+    )
+
+
+def open_bundled(loaded: LoadedSpec, store: S3Store) -> ObjectStore:
+    """The bucket of the deployment's own MinIO. The port-forward lives as long as the process.
+
+    Raises:
+        SecretMissing: the Secret with MinIO's keys is not there.
+        KubernetesUnreachable, KubernetesDenied, KubernetesError: no port-forward was possible.
+    """
+    from kitestring.clients.kube.connect import connect
+    from kitestring.clients.kube.portforward import forwarded
+    from kitestring.clients.store.s3 import S3Store as Bucket
+
+    deployment, way = loaded.spec.deployment, loaded.spec.connection.kubernetes
+    if deployment is None or way is None:
+        raise ValueError("the segments are not in a MinIO of a deployment")
+    name = f"{loaded.spec.cluster.name}-minio"
+    kubeconfig = str(loaded.resolve(way.kubeconfig)) if way.kubeconfig else None
+    with connect(way.context, kubeconfig) as kube:
+        keys = kube.secret(deployment.namespace, name)
+    if keys is None or not {"access_key", "secret_key"} <= keys.keys():
+        where = f"{deployment.namespace}/{name}"
+        raise SecretMissing(
+            f"there is no Secret {where} with `access_key` and `secret_key`",
+            hint="`pulumi up` makes it; check `cluster.name`, `deployment.namespace` and the "
+            "context",
+            subject=where,
+        )
+    opened = ExitStack()
+    host, port = opened.enter_context(
+        forwarded(deployment.namespace, name, _PORT, way.context, kubeconfig)
+    )
+    atexit.register(opened.close)  # stores are not closed
+    return Bucket(
+        store.bucket,
+        prefix="",
+        endpoint_url=f"http://{host}:{port}",
+        region=store.region,
+        access_key=keys["access_key"],
+        secret_key=keys["secret_key"],
+    )

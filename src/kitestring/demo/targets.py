@@ -1,0 +1,134 @@
+"""Where the demo's Milvus comes from: a process on this machine, or `pulumi up` on Kubernetes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+from kitestring.demo.story import DemoFailed
+from kitestring.local import down, status, up
+from kitestring.spec.loaded import LoadedSpec
+
+PASSPHRASE = "demo"  # noqa: S105 - of a stack that the demo throws away; its secrets die with it
+
+
+class Target(Protocol):
+    """A Milvus that the demo makes and takes away again."""
+
+    @property
+    def spec(self) -> Path:
+        """The spec file, below the checkout."""
+
+    def start(self, root: Path, loaded: LoadedSpec) -> str:
+        """Makes it answer; returns what the story says of it."""
+
+    def stop(self, root: Path, loaded: LoadedSpec) -> None:
+        """Takes it and its data away."""
+
+    def kept(self, loaded: LoadedSpec) -> str:
+        """What to tell a user who keeps it."""
+
+
+class Embedded:
+    """A real server process from the wheel, without Docker."""
+
+    spec = Path("infra/clusters/local.yaml")
+
+    def start(self, root: Path, loaded: LoadedSpec) -> str:
+        state = up(_data(loaded))
+        return f"a real Milvus {state.version} answers at {state.uri}"
+
+    def stop(self, root: Path, loaded: LoadedSpec) -> None:
+        if status(_data(loaded)) is not None:
+            down(_data(loaded), remove=True)
+
+    def kept(self, loaded: LoadedSpec) -> str:
+        return f"the server runs on; end it with `kitestring local down --data {_data(loaded)}`"
+
+
+def _data(loaded: LoadedSpec) -> Path:
+    return loaded.resolve(loaded.spec.connection.embedded or "")
+
+
+class Kubernetes:
+    """The `dev` stack on the cluster of the current kubeconfig context."""
+
+    spec = Path("infra/clusters/dev.yaml")
+
+    def start(self, root: Path, loaded: LoadedSpec) -> str:
+        with self._engine(root, loaded) as run:
+            run("stack", "select", "--create", "demo")
+            run("config", "set", "kitestring:spec", str(loaded.file))
+            run("up", "--yes", "--skip-preview")
+            unchanged = run("up", "--yes", "--skip-preview", "--expect-no-changes")
+        deployment = loaded.spec.deployment
+        assert deployment is not None  # noqa: S101 - for the type checker
+        count = next((w for w in unchanged.split() if w.isdigit()), "all")
+        return (
+            f"pulumi up made Milvus {deployment.version} in namespace {deployment.namespace}; "
+            f"a second one left {count} resources unchanged"
+        )
+
+    def stop(self, root: Path, loaded: LoadedSpec) -> None:
+        with self._engine(root, loaded) as run:
+            run("destroy", "--yes", "--skip-preview")
+
+    def kept(self, loaded: LoadedSpec) -> str:
+        return "the stack `demo` stays: its state is in .kitestring/dev/pulumi"
+
+    @contextlib.contextmanager
+    def _engine(self, root: Path, loaded: LoadedSpec) -> Iterator[Run]:
+        command = shutil.which("pulumi")
+        if command is None:
+            raise DemoFailed(
+                "`pulumi` is not on PATH",
+                hint="install Pulumi (its CLI and the Kubernetes provider), or run the embedded "
+                "demo: make demo",
+            )
+        backend = loaded.state_dir.parent / "pulumi"
+        backend.mkdir(parents=True, exist_ok=True)
+        environment = {
+            **os.environ,
+            "PULUMI_BACKEND_URL": f"file://{backend}",
+            "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
+            "PULUMI_SKIP_UPDATE_CHECK": "1",
+            "NO_COLOR": "1",
+        }
+        yield Run(command, root / "infra", environment, loaded.state_dir.parent / "pulumi.log")
+
+
+class Run:
+    """Runs the engine in the program's folder."""
+
+    def __init__(self, command: str, folder: Path, environment: dict[str, str], log: Path) -> None:
+        self._command, self._folder = command, folder
+        self._environment, self._log = environment, log
+
+    def __call__(self, *arguments: str) -> str:
+        """What it printed.
+
+        Raises:
+            DemoFailed: it ended with an error.
+        """
+        done = subprocess.run(
+            [self._command, *arguments, "--non-interactive"],
+            cwd=self._folder,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+        with self._log.open("a") as file:
+            file.write(done.stdout + done.stderr)
+        if done.returncode != 0:
+            raise DemoFailed(
+                f"pulumi {arguments[0]} failed: {(done.stdout + done.stderr).strip()[-600:]}",
+                hint=f"the whole output is in {self._log}",
+            )
+        return done.stdout

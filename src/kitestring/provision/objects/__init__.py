@@ -1,0 +1,5 @@
+"""What is inside Milvus as resources: databases, collections, indexes, aliases, users, grants.
+
+`kinds` knows Milvus and not Pulumi; `provider` and `resources` are the thin layer that makes
+dynamic resources of it; `declare` says which resources a spec asks for.
+"""

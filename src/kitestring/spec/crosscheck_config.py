@@ -1,0 +1,88 @@
+"""`deployment.config`: settings of milvus.yaml that the spec has a key of its own for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from kitestring.spec.plain import mapping
+from kitestring.spec.problems import Problem
+
+_DOTTED = re.compile(r"[A-Za-z][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)+")
+_SECRETS = (
+    "password",
+    "accesskeyid",
+    "secretaccesskey",
+    "secretkey",
+    "authparams",
+    "saslusername",
+    "credentialjson",
+    "apikey",
+    "token",
+)
+_LOG = "`deployment.message_log` says it"
+_ETCD = "`deployment.etcd` says it"
+_STORE = "`storage`, `deployment.minio` and `deployment.identity` say it"
+_TLS = "`deployment.security.tls` says it"
+_STANDBY = "`deployment.roles.coordinator.replicas` says it"
+
+_SAID: Mapping[str, str] = {
+    "mq.type": _LOG,
+    "messageQueue": _LOG,
+    "kafka.brokerList": _LOG,
+    "pulsar.address": _LOG,
+    "pulsar.port": _LOG,
+    "rocksmq.path": _LOG,
+    "etcd.endpoints": _ETCD,
+    "etcd.rootPath": _ETCD,
+    "etcd.use.embed": _ETCD,
+    "metastore.type": _ETCD,
+    "minio.address": _STORE,
+    "minio.port": _STORE,
+    "minio.bucketName": _STORE,
+    "minio.rootPath": _STORE,
+    "minio.useSSL": _STORE,
+    "minio.useIAM": _STORE,
+    "minio.cloudProvider": _STORE,
+    "minio.region": _STORE,
+    "common.storageType": _STORE,
+    "common.security.authorizationEnabled": "authentication is always on",
+    "common.security.superUsers": "a super user passes every grant, `access` says who may what",
+    "common.security.tlsMode": _TLS,
+    "tls.serverPemPath": _TLS,
+    "tls.serverKeyPath": _TLS,
+    "tls.caPemPath": _TLS,
+    "rootCoord.enableActiveStandby": _STANDBY,
+    "dataCoord.enableActiveStandby": _STANDBY,
+    "queryCoord.enableActiveStandby": _STANDBY,
+    "indexCoord.enableActiveStandby": _STANDBY,
+    "mixCoord.enableActiveStandby": _STANDBY,
+}
+"""Settings that the spec decides elsewhere, and where."""
+
+
+def _normal(key: str) -> str:
+    """A setting's name as Milvus compares it: without case, `.`, `_` and `/`."""
+    return re.sub(r"[._/]", "", key).lower()
+
+
+_BY_NORMAL = {_normal(key): said for key, said in _SAID.items()}
+
+
+def check_config(data: Mapping[str, Any]) -> Iterator[Problem]:
+    """Settings that contradict the spec, that hold a secret, or that are no settings."""
+    config = mapping(mapping(data.get("deployment")).get("config"))
+    seen: dict[str, str] = {}
+    for key in config:
+        here = ("deployment", "config", key)
+        name = _normal(key)
+        if name in _BY_NORMAL:
+            yield Problem(here, f"{_BY_NORMAL[name]}: remove it here")
+        elif name.endswith(_SECRETS):
+            yield Problem(here, "secrets never stand in a spec: remove it")
+        elif not _DOTTED.fullmatch(key):
+            yield Problem(here, "not a setting", key, "such as `dataCoord.segment.maxSize`")
+        elif name in seen:
+            yield Problem(here, f"the same setting as `{seen[name]}`")
+        seen.setdefault(name, key)

@@ -1,0 +1,98 @@
+"""A stack that the tests provision: the spec, the engine that brings it about, and its server."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kitestring.clients.milvus.client import MilvusServer
+from kitestring.clients.milvus.connect import connect
+from kitestring.spec.load import load
+from kitestring.spec.loaded import LoadedSpec
+from tests.e2e.node.node import Node
+from tests.e2e.pulumi_engine import Engine
+from tests.e2e.specs import write
+
+
+@dataclass
+class Site:
+    """One deployment on the test node."""
+
+    node: Node
+    engine: Engine
+    file: Path
+    spec: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        return str(self.spec["cluster"]["name"])
+
+    @property
+    def namespace(self) -> str:
+        return str(self.spec["deployment"]["namespace"])
+
+    @property
+    def loaded(self) -> LoadedSpec:
+        return load(self.file, {})
+
+    def save(self) -> None:
+        """Writes the spec as it stands now."""
+        write(self.file, self.spec)
+
+    def milvus(self) -> MilvusServer:
+        """A client with the generated password, through a port-forward."""
+        return connect(self.loaded)
+
+    def kubectl(self, *arguments: str) -> str:
+        return self.node.kubectl("-n", self.namespace, *arguments)
+
+    def kitestring(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """A verb on this spec, as a user runs it."""
+        return subprocess.run(
+            [sys.executable, "-m", "kitestring", *arguments, "--spec", str(self.file)],
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+
+    def drift(self) -> tuple[int, list[dict[str, Any]]]:
+        """Exit code and findings of `kitestring drift --only infra`."""
+        done = self.kitestring("drift", "--only", "infra", "--output", "json")
+        assert done.stdout, done.stderr
+        return done.returncode, json.loads(done.stdout)["findings"]
+
+    def pods(self, component: str) -> list[dict[str, Any]]:
+        """Pods of a component (`query-node`) that are not on their way out."""
+        found = json.loads(
+            self.kubectl(
+                "get", "pods", "-o", "json", "-l", f"app.kubernetes.io/component={component}"
+            )
+        )["items"]
+        return [p for p in found if not p["metadata"].get("deletionTimestamp")]
+
+    def ready(self, component: str) -> int:
+        """How many pods of a component are ready."""
+        return sum(
+            any(
+                c["type"] == "Ready" and c["status"] == "True"
+                for c in pod["status"].get("conditions", ())
+            )
+            for pod in self.pods(component)
+        )
+
+
+def eventually(condition: Callable[[], bool], *, what: str, timeout: float = 180) -> float:
+    """Waits until something is so; returns the seconds that it took."""
+    began = time.monotonic()
+    while not condition():
+        if time.monotonic() - began > timeout:
+            raise AssertionError(f"after {timeout:.0f} s still not so: {what}")
+        time.sleep(0.5)
+    return time.monotonic() - began

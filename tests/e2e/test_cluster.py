@@ -1,0 +1,215 @@
+"""`pulumi up` of a cluster with 3 query nodes: what it survives, and how its spec changes it.
+Tests go in order: each leaves the stack as the spec says."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from kitestring.clients.milvus.client import MilvusServer
+from kitestring.errors import KitestringError
+from tests.e2e import specs
+from tests.e2e.node.node import ROOT, Node
+from tests.e2e.pulumi_engine import Engine, Outcome
+from tests.e2e.site import Site, eventually
+from tests.e2e.toolchain.build import Toolchain
+
+ROWS, DIMENSION = 2000, 64
+
+
+@pytest.fixture(scope="module")
+def site(
+    node: Node, toolchain: Toolchain, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
+    work = tmp_path_factory.mktemp("cluster")
+    spec = specs.cluster(node.kubeconfig)
+    file = specs.write(work / "many.yaml", spec)
+    engine = Engine(work / "engine", toolchain.folders, kubeconfig=node.kubeconfig)
+    engine.init({"kitestring:spec": str(file)})
+    made = Site(node, engine, file, spec)
+    yield made
+    node.kubectl("delete", "namespace", made.namespace, "--ignore-not-found", "--wait=false")
+
+
+@pytest.fixture(scope="module")
+def first_up(site: Site) -> Outcome:
+    return site.engine.up()
+
+
+@pytest.fixture(scope="module")
+def vectors(site: Site, first_up: Outcome) -> np.ndarray:
+    """Rows that are written and flushed; each is its own nearest neighbour."""
+    made = np.random.default_rng(7).normal(size=(ROWS, DIMENSION)).astype(np.float32)
+    made /= np.linalg.norm(made, axis=1, keepdims=True)
+    with site.milvus() as milvus:
+        milvus.upsert("docs_v1", [_row(n, made[n]) for n in range(ROWS)])
+        milvus.flush("docs_v1")
+    return made
+
+
+def _row(number: int, vector: np.ndarray) -> dict[str, object]:
+    return {
+        "id": f"row-{number:05}",
+        "embedding": vector.tolist(),
+        "tenant_id": "all",
+        "doc_id": f"doc-{number // 10}",
+        "chunk_index": number % 10,
+        "text": f"passage {number}",
+        "content_hash": f"{number:064x}",
+        "embedding_model": "words@1",
+        "chunker": "sentence/400/0/1",
+        "last_embedded_at": 1_700_000_000_000 + number,
+    }
+
+
+def nearest(milvus: MilvusServer, vector: np.ndarray) -> str:
+    """The key of the nearest row."""
+    hits = milvus.search(
+        "docs_v1", [vector.tolist()], limit=1, field="embedding", params={"ef": 64}
+    )
+    return str(hits[0][0].key)
+
+
+def test_up_makes_every_role_and_a_second_one_changes_nothing(
+    site: Site, first_up: Outcome
+) -> None:
+    roles = {"coordinator": 1, "proxy": 1, "query-node": 3, "data-node": 1, "index-node": 2}
+    assert {role: site.ready(role) for role in roles} == roles
+    again = site.engine.up()
+    assert again.unchanged, again.output
+
+
+def test_each_query_node_holds_a_replica(site: Site, vectors: np.ndarray) -> None:
+    with site.milvus() as milvus:
+
+        def nodes() -> set[int]:
+            return {node for s in milvus.loaded_segments("docs_v1") for node in s.node_ids}
+
+        eventually(lambda: len(nodes()) == 3, what="3 query nodes hold the collection")
+        assert nearest(milvus, vectors[42]) == "row-00042"
+
+
+@dataclass
+class Load:
+    """Searches without a pause, until it is stopped."""
+
+    milvus: MilvusServer
+    vectors: np.ndarray
+    answered: list[float] = field(default_factory=list)  # when each good answer came
+    failed: list[str] = field(default_factory=list)
+    longest: float = 0.0
+
+    def __enter__(self) -> Load:
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._search)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join(timeout=60)
+
+    def _search(self) -> None:
+        number = 0
+        while not self._stop.is_set():
+            began = time.monotonic()
+            number = (number + 7) % ROWS
+            try:
+                found = nearest(self.milvus, self.vectors[number])
+            except KitestringError as error:
+                self.failed.append(str(error))
+            else:
+                if found == f"row-{number:05}":
+                    self.answered.append(time.monotonic())
+                else:
+                    self.failed.append(f"row-{number:05}: found {found}")
+            self.longest = max(self.longest, time.monotonic() - began)
+
+
+def test_a_query_node_killed_under_search_loses_no_search(site: Site, vectors: np.ndarray) -> None:
+    victim = site.pods("query-node")[0]["metadata"]["name"]
+    with site.milvus() as milvus, Load(milvus, vectors) as load:
+        eventually(lambda: len(load.answered) >= 20, what="searches are answered")
+        killed = time.monotonic()
+        site.kubectl("delete", "pod", victim, "--grace-period=0", "--force")
+        eventually(lambda: site.ready("query-node") == 3, what="3 query nodes are ready")
+        eventually(
+            lambda: sum(t > killed for t in load.answered) >= 50, what="50 answers since the kill"
+        )
+    after = [t for t in load.answered if t > killed]
+    figures = {
+        "searches": len(load.answered) + len(load.failed),
+        "failed": len(load.failed),
+        "seconds_to_next_good_answer": round(after[0] - killed, 3),
+        "longest_search_seconds": round(load.longest, 3),
+    }
+    report = ROOT / ".bench" / "query-node-killed.json"
+    report.parent.mkdir(exist_ok=True)
+    report.write_text(json.dumps(figures, indent=2) + "\n")
+    print(figures)
+    assert load.failed == []
+
+
+@pytest.mark.parametrize(
+    "component", ["etcd", "kafka", "minio", "coordinator", "data-node", "index-node", "proxy"]
+)
+def test_a_pod_of_every_role_is_deleted_and_the_data_is_still_there(
+    site: Site, vectors: np.ndarray, component: str
+) -> None:
+    pods = site.pods(component)
+    site.kubectl("delete", "pod", pods[0]["metadata"]["name"], "--wait=true")
+    roles = ("etcd", "kafka", "minio", "coordinator", "proxy", "query-node", "data-node")
+    wanted = {role: 3 if role == "query-node" else 1 for role in roles}
+    eventually(lambda: {r: site.ready(r) for r in roles} == wanted, what="every role is ready")
+
+    def answers() -> bool:
+        try:
+            with site.milvus() as milvus:
+                return nearest(milvus, vectors[99]) == "row-00099"
+        except KitestringError:
+            return False
+
+    eventually(answers, what="a search is answered")
+    with site.milvus() as milvus:
+        assert milvus.count("docs_v1") == ROWS
+
+
+def test_the_spec_scales_query_nodes_and_drift_sees_who_else_does(
+    site: Site, vectors: np.ndarray
+) -> None:
+    nodes = site.spec["deployment"]["roles"]["query_node"]
+    nodes["replicas"] = 4
+    site.save()
+    done = site.engine.up()
+    assert [step.name for step in done.changed] == ["many-query-node"], done.output
+    assert site.ready("query-node") == 4
+
+    site.kubectl("scale", "deployment/many-query-node", "--replicas=2")
+    code, findings = site.drift()
+    assert code == 2
+    assert any(f["expected"] == "4" and f["observed"] == "2" for f in findings), findings
+
+    nodes["replicas"] = 3
+    site.save()
+    site.engine.up()
+    eventually(lambda: site.ready("query-node") == 3, what="3 query nodes are ready")
+    eventually(lambda: site.drift()[0] == 0, what="there is no drift", timeout=60)
+
+
+def test_the_message_queue_of_a_live_cluster_stays(site: Site, vectors: np.ndarray) -> None:
+    kept = site.spec["deployment"]["message_log"]
+    site.spec["deployment"]["message_log"] = {"type": "pulsar", "address": "pulsar.example"}
+    site.save()
+    preview = site.engine.preview(check=False)
+    assert not preview.ok
+    assert "kafka" in preview.output, preview.output
+    assert "Traceback" not in preview.output
+    site.spec["deployment"]["message_log"] = kept
+    site.save()
+    assert site.engine.preview().unchanged

@@ -6,13 +6,17 @@ STAMP := $(VENV)/.installed
 JOBS ?= 2
 TARGET ?= embedded
 
-.PHONY: help demo test lint unit bench lock docs clean
+.PHONY: help demo test lint unit e2e node-up node-down kind-up kind-down bench lock docs clean
 
 help:
-	@echo "make demo    the whole loop on a real Milvus on this machine"
+	@echo "make demo    the whole loop on a real Milvus on this machine;"
+	@echo "             with TARGET=kubernetes on what \`pulumi up\` makes of infra/clusters/dev.yaml"
 	@echo "make test    every test this machine can run; says what it leaves out and why"
 	@echo "make lint    ruff, mypy --strict, import-linter, ansible-lint"
 	@echo "make unit    the tests that need no server"
+	@echo "make e2e     the tests on a real Kubernetes node made on this machine (root, Go)"
+	@echo "make node-up, make node-down    that node, to try things on"
+	@echo "make kind-up, make kind-down    a kind cluster, where there is Docker"
 	@echo "make bench   speed and memory, as JSON in .bench/"
 	@echo "make docs    the generated reference pages and the JSON Schema"
 	@echo "make lock    requirements/*.txt from pyproject.toml"
@@ -33,8 +37,31 @@ $(STAMP): requirements/bootstrap.txt requirements/lock.txt pyproject.toml
 demo: $(STAMP)
 	@$(BIN)/kitestring demo --target $(TARGET) $(DEMO_FLAGS)
 
-test: lint
-	$(BIN)/pytest -n $(JOBS) --dist loadfile
+# The programs that the e2e tests need are compiled in the meantime, with what the others leave idle.
+test: $(STAMP)
+	@mkdir -p .bench
+	@nice -n 19 $(BIN)/python -m tests.e2e.toolchain.build >.bench/toolchain.log 2>&1 & \
+	  trap 'kill $$! 2>/dev/null || true' EXIT; \
+	  $(MAKE) --no-print-directory lint && \
+	  $(BIN)/pytest -n $(JOBS) --dist loadfile -m "not e2e" && \
+	  $(MAKE) --no-print-directory e2e
+
+e2e: $(STAMP)
+	$(BIN)/pytest tests/e2e -m e2e
+
+node-up node-down: $(STAMP)
+	@$(BIN)/python -m tests.e2e.node $(@:node-%=%)
+
+KIND ?= kind
+KIND_NAME ?= kitestring
+
+kind-up:
+	@command -v $(KIND) >/dev/null || { echo "error: kind is not on PATH; name it with make kind-up KIND=…" >&2; exit 1; }
+	@docker info >/dev/null 2>&1 || { echo "error: no Docker engine answers; without Docker: make node-up" >&2; exit 1; }
+	$(KIND) get clusters | grep -qx $(KIND_NAME) || $(KIND) create cluster --name $(KIND_NAME) --wait 120s
+
+kind-down:
+	$(KIND) delete cluster --name $(KIND_NAME)
 
 unit: $(STAMP)
 	$(BIN)/pytest tests/unit -n $(JOBS)

@@ -51,7 +51,7 @@ def documents(site: Site, first_up: Outcome) -> Path:
     folder.mkdir()
     for name, text in NOTES.items():
         (folder / name).write_text(text)
-    done = site.kitestring("ingest", "docs_v1", str(folder))
+    done = site.kitestring("ingest", "--collection", "docs_v1", str(folder))
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -82,7 +82,7 @@ def test_the_state_holds_no_password_in_clear(site: Site, first_up: Outcome) -> 
 
 
 def test_a_client_writes_and_searches_over_tls(site: Site, documents: Path) -> None:
-    found = site.kitestring("search", "docs", "what keeps a kite from drifting?")
+    found = site.kitestring("search", "--collection", "docs", "what keeps a kite from drifting?")
     assert found.returncode == 0, found.stderr
     assert "kites.md" in found.stdout
 
@@ -98,7 +98,7 @@ def test_another_password_opens_nothing(site: Site, documents: Path, token: str)
 
 def test_what_is_changed_by_hand_is_found_and_put_back(site: Site, documents: Path) -> None:
     assert site.drift() == (0, [])
-    site.kubectl("set", "env", "statefulset/solo-standalone", "EDITED=by-hand")
+    site.kubectl("set", "resources", "statefulset/solo-standalone", "--limits=memory=3Gi")
     site.kubectl("delete", "networkpolicy", "solo-deny")
 
     code, findings = site.drift()
@@ -134,7 +134,7 @@ def test_a_pod_that_is_deleted_comes_back_with_its_data(
         eventually(lambda part=part: site.ready(part) == 1, what=f"{part} is ready")
 
     def answers() -> bool:
-        return "kites.md" in site.kitestring("search", "docs", "kite").stdout
+        return "kites.md" in site.kitestring("search", "--collection", "docs", "kite").stdout
 
     eventually(answers, what="the search finds the document again")
 
@@ -185,5 +185,5 @@ def test_destroy_keeps_the_volumes_and_up_finds_them(site: Site, documents: Path
     }
 
     site.engine.up()
-    found = site.kitestring("search", "docs", "kite")
+    found = site.kitestring("search", "--collection", "docs", "kite")
     assert "kites.md" in found.stdout, found.stderr

@@ -31,6 +31,8 @@ _HOST_FILES = (
     "/etc/ssl/certs/ca-certificates.crt",
 )
 _HOST_VARIABLES = ("PIP_", "SSL_", "REQUESTS_", "HTTP", "http", "NO_PROXY", "no_proxy")
+# mounts and processes end with the command, however that ends
+_APART = ("--mount", "--propagation", "private", "--pid", "--fork", "--kill-child")
 _SCRIPT = """\
 mount -t overlay overlay -o "lowerdir=$1,upperdir=$2,workdir=$3" "$4"
 mount -t proc proc "$4/proc"
@@ -129,7 +131,7 @@ def _execute(
             if instruction == "COPY":
                 _copy(rest, upper / directory.lstrip("/"))
             elif instruction == "RUN":
-                command = ["unshare", "--mount", "--propagation", "private", "sh", "-ec", _SCRIPT]
+                command = ["unshare", *_APART, "sh", "-ec", _SCRIPT]
                 paths = [str(part) for part in (lower, upper, work, root)]
                 done = subprocess.run(
                     [*command, "sh", *paths, directory, rest, *_HOST_FILES],

@@ -6,12 +6,14 @@ import contextlib
 import socket
 import threading
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from kitestring.clients.kube import portforward
 from kitestring.clients.kube.portforward import failure_of, forwarded, is_ready, target_port
+from kitestring.clients.kube.stream import PodStream
 from kitestring.errors import KubernetesError
 
 SERVICE = {
@@ -40,7 +42,7 @@ class Cluster:
     def __init__(self) -> None:
         self.pods: list[dict[str, Any]] = [pod("one")]
         self.service: dict[str, Any] | None = SERVICE
-        self.streams: list[tuple[str, socket.socket]] = []
+        self.streams: list[tuple[str, Websocket]] = []
         self.closed = 0
 
     def get(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> Any:
@@ -53,33 +55,50 @@ class Cluster:
     def close(self) -> None:
         self.closed += 1
 
-    def stream(self, kube: Any, namespace: str, name: str, port: int) -> socket.socket:
+    def stream(self, kube: Any, namespace: str, name: str, port: int) -> PodStream:
         assert port == 19530
-        ours, theirs = socket.socketpair()
-        self.streams.append((name, theirs))
-        threading.Thread(target=self._answer, args=(name, theirs), daemon=True).start()
-        return ours
+        websocket = Websocket(name)
+        self.streams.append((name, websocket))
+        return PodStream(websocket)
 
     def kill(self, name: str) -> None:
         self.pods = [p for p in self.pods if p["metadata"]["name"] != name]
-        for at, end in self.streams:
+        for at, websocket in self.streams:
             if at == name:
-                with contextlib.suppress(OSError):
-                    end.shutdown(socket.SHUT_RDWR)
+                websocket.server.shutdown(socket.SHUT_RDWR)
 
-    @staticmethod
-    def _answer(name: str, end: socket.socket) -> None:
-        with contextlib.suppress(OSError), end:
-            end.sendall(f"{name}\n".encode())
-            while data := end.recv(65536):
-                end.sendall(data)
+
+class Websocket:
+    """As the API server speaks it, each frame on a line in hex; the pod behind it says its name,
+    and then echoes."""
+
+    def __init__(self, name: str) -> None:
+        self.sock, self.server = socket.socketpair()
+        self._lines = self.sock.makefile("rb", buffering=0)
+        port = (19530).to_bytes(2, "little")
+        for frame in (b"\0" + port, b"\1" + port, b"\0" + f"{name}\n".encode()):
+            self.server.sendall(frame.hex().encode() + b"\n")
+        self.thread = threading.Thread(target=self._echo, daemon=True)
+        self.thread.start()
+
+    def send_binary(self, data: bytes) -> None:
+        self.sock.sendall(data.hex().encode() + b"\n")
+
+    def recv_data_frame(self, control: bool) -> tuple[int, Any]:
+        line = self._lines.readline()
+        return (2, SimpleNamespace(data=bytes.fromhex(line.decode()))) if line else (8, None)
+
+    def _echo(self) -> None:
+        with contextlib.suppress(OSError), self.server, self.server.makefile("rb") as lines:
+            for line in lines:
+                self.server.sendall(line)
 
 
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
     made = Cluster()
     monkeypatch.setattr(portforward, "connect", lambda *_: made)
-    monkeypatch.setattr(portforward, "_stream", made.stream)
+    monkeypatch.setattr(portforward, "open_stream", made.stream)
     return made
 
 
@@ -92,13 +111,15 @@ def connected(address: tuple[str, int]) -> Iterator[Any]:
 def test_bytes_go_both_ways_and_everything_ends_with_the_block(cluster: Cluster) -> None:
     with forwarded("ns", "dev-milvus", 19530) as address, connected(address) as file:
         assert file.readline() == b"one\n"
-        sent = bytes(range(256)) * 4096  # 1 MiB: more than one read
+        sent = bytes(range(256)) * 768  # 192 KiB: more than one read
         writer = threading.Thread(target=lambda: (file.write(sent), file.flush()))
         writer.start()
         assert file.read(len(sent)) == sent
         writer.join()
     assert cluster.closed == 1
-    assert cluster.streams[0][1].fileno() == -1 or cluster.streams[0][1].recv(1) == b""
+    pod_side = cluster.streams[0][1].thread
+    pod_side.join(timeout=10)
+    assert not pod_side.is_alive()  # its connection has ended
     with pytest.raises(OSError, match="refused"):
         socket.create_connection(address, timeout=10)
 

@@ -14,10 +14,10 @@ from typing import Any
 
 from kitestring.clients.kube.client import KubeClient
 from kitestring.clients.kube.connect import connect
-from kitestring.errors import KubernetesError, KubernetesUnreachable
+from kitestring.clients.kube.stream import PodStream, open_stream
+from kitestring.errors import KubernetesError
 
 LOOPBACK = "127.0.0.1"
-_CHUNK = 256 * 1024  # bytes
 _Key = tuple[str | None, str | None, str, str, int | str]
 
 _open: dict[_Key, tuple[ServiceForward, int]] = {}  # the forward, and how many use it
@@ -85,7 +85,7 @@ class ServiceForward:
         self._service = service
         self._service_port = port
         self.failure = ""
-        self._pumps: set[_Pump] = set()
+        self._streams: set[PodStream] = set()
         self._lock = threading.Lock()
         self._closed = False
         self.target()  # what is wrong is said now, and not by the first connection
@@ -128,12 +128,12 @@ class ServiceForward:
         """Stops listening and ends all connections."""
         with self._lock:
             self._closed = True
-            pumps = list(self._pumps)
+            streams = list(self._streams)
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
         self._listener.close()
-        for pump in pumps:
-            pump.close()
+        for stream in streams:
+            stream.close()
         self._kube.close()
 
     def _accept(self) -> None:
@@ -145,80 +145,23 @@ class ServiceForward:
             threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
-        try:
-            pod, port = self.target()
-            remote = _stream(self._kube, self._namespace, pod, port)
-        except (KubernetesError, OSError) as error:
-            self.failure = str(error)
-            client.close()
-            return
-        pump = _Pump(client, remote)
-        with self._lock:
-            if self._closed:
-                pump.close()
+        with client:
+            try:
+                pod, port = self.target()
+                stream = open_stream(self._kube, self._namespace, pod, port)
+            except (KubernetesError, OSError) as error:
+                self.failure = str(error)
                 return
-            self._pumps.add(pump)
-        self.failure = ""
-        pump.run()
-        with self._lock:
-            self._pumps.discard(pump)
-
-
-class _Pump:
-    """Copies bytes both ways until one side ends."""
-
-    def __init__(self, client: socket.socket, remote: Any) -> None:
-        self._client = client
-        self._remote = remote
-
-    def run(self) -> None:
-        back = threading.Thread(target=self._copy, args=(self._remote, self._client), daemon=True)
-        back.start()
-        self._copy(self._client, self._remote)
-        back.join()
-
-    def _copy(self, source: Any, sink: Any) -> None:
-        with contextlib.suppress(OSError):
-            while data := source.recv(_CHUNK):
-                sink.sendall(data)
-        self.close()
-
-    def close(self) -> None:
-        for end in (self._client, self._remote):
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-            with contextlib.suppress(OSError):
-                end.close()
-
-
-def _stream(kube: KubeClient, namespace: str, pod: str, port: int) -> Any:
-    """A socket whose other end is a port of a pod.
-
-    Raises:
-        KubernetesError: the API server does not open the stream.
-    """
-    from kubernetes.client import ApiClient, CoreV1Api
-    from kubernetes.client.exceptions import ApiException
-    from kubernetes.stream import portforward
-    from websocket import WebSocketException
-
-    # the package swaps a method of the ApiClient while it opens a stream: one for each stream
-    api = CoreV1Api(ApiClient(kube.configuration))
-    try:
-        opened = portforward(
-            api.connect_get_namespaced_pod_portforward, pod, namespace, ports=str(port)
-        )
-    except ApiException as error:
-        raise KubernetesError(
-            f"no port-forward to pod {namespace}/{pod}: {error.reason or error.status}",
-            hint=f"the user of {kube.target} needs `create` on `pods/portforward`",
-            subject=pod,
-        ) from None
-    except (WebSocketException, OSError) as error:
-        raise KubernetesUnreachable(
-            f"no port-forward to pod {namespace}/{pod}: {error}", subject=pod
-        ) from None
-    return opened.socket(port)
+            self.failure = ""
+            with self._lock:
+                closed = self._closed
+                self._streams.add(stream)
+            if not closed:
+                stream.pump(client)
+            stream.close()
+            with self._lock:
+                self._streams.discard(stream)
+            self.failure = stream.failure or self.failure
 
 
 def is_ready(pod: Mapping[str, Any]) -> bool:

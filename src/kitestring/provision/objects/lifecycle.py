@@ -17,6 +17,7 @@ from kitestring.provision.objects.base import (
     Props,
     Session,
 )
+from kitestring.provision.readable import said
 
 EFFECT = "effect"  # computed: what the last change in place meant for users
 COMPUTED = frozenset({GENERATION})  # outputs that are no inputs
@@ -166,11 +167,6 @@ def delete(kind: Kind, session: Session, props: Props) -> None:
 def allow(identity: str) -> str:
     """The command that lets a stack lose the rows of one object."""
     return f"pulumi config set --path '{ALLOW}[0]' {identity}"
-
-
-def said(error: KitestringError) -> str:
-    """An error as the engine shows it."""
-    return f"{error.message}\nhint: {error.hint}" if error.hint else error.message
 
 
 def _way_problems(props: Props) -> list[tuple[str, str]]:

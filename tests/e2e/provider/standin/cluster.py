@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import tempfile
 import threading
@@ -167,8 +166,3 @@ def _as_file(kubeconfig: str | None) -> str | None:
     with tempfile.NamedTemporaryFile("w", suffix=".kubeconfig", delete=False) as file:
         file.write(kubeconfig)
     return str(Path(file.name))
-
-
-def encoded(text: str) -> str:
-    """As a Secret's `data` has it."""
-    return base64.b64encode(text.encode()).decode()

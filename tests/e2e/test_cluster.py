@@ -73,7 +73,7 @@ def nearest(milvus: MilvusServer, vector: np.ndarray) -> str:
     hits = milvus.search(
         "docs_v1", [vector.tolist()], limit=1, field="embedding", params={"ef": 64}
     )
-    return str(hits[0][0].key)
+    return str(hits[0][0].key) if hits[0] else "nothing"
 
 
 def test_up_makes_every_role_and_a_second_one_changes_nothing(
@@ -102,7 +102,7 @@ class Load:
     milvus: MilvusServer
     vectors: np.ndarray
     answered: list[float] = field(default_factory=list)  # when each good answer came
-    failed: list[str] = field(default_factory=list)
+    failed: list[tuple[float, str]] = field(default_factory=list)  # when, and why
     longest: float = 0.0
 
     def __enter__(self) -> Load:
@@ -123,12 +123,12 @@ class Load:
             try:
                 found = nearest(self.milvus, self.vectors[number])
             except KitestringError as error:
-                self.failed.append(str(error))
+                self.failed.append((time.monotonic(), str(error)))
             else:
                 if found == f"row-{number:05}":
                     self.answered.append(time.monotonic())
                 else:
-                    self.failed.append(f"row-{number:05}: found {found}")
+                    self.failed.append((time.monotonic(), f"row-{number:05}: found {found}"))
             self.longest = max(self.longest, time.monotonic() - began)
 
 
@@ -143,6 +143,7 @@ def test_a_query_node_killed_under_search_loses_no_search(site: Site, vectors: n
             lambda: sum(t > killed for t in load.answered) >= 50, what="50 answers since the kill"
         )
     after = [t for t in load.answered if t > killed]
+    print([(round(t - killed, 2), why[:100]) for t, why in load.failed])
     figures = {
         "searches": len(load.answered) + len(load.failed),
         "failed": len(load.failed),

@@ -212,7 +212,9 @@ def test_what_is_provisioned_passes(name: str) -> None:
     assert violations(RULES, stack(spec), Context(spec)) == []
 
 
-@pytest.mark.parametrize(("rule", "change", "words"), BREAKS, ids=lambda v: v[:30] if isinstance(v, str) else "broken")
+@pytest.mark.parametrize(
+    ("rule", "change", "words"), BREAKS, ids=lambda v: v[:30] if isinstance(v, str) else "broken"
+)
 def test_a_stack_that_breaks_the_rule(
     rule: str, change: Callable[[Documents], Any], words: str
 ) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from tests.e2e.pulumi_engine import Engine
+from tests.e2e.toolchain.build import Toolchain
+
 if TYPE_CHECKING:
     from kitestring.clients.milvus.client import MilvusServer
     from kitestring.clients.stack_state import StackState
-    from tests.e2e.pulumi_engine import Engine
 
 pytestmark = pytest.mark.server
 
@@ -59,19 +60,6 @@ def root(secured: tuple[Path, StackState]) -> Iterator[MilvusServer]:
 
     with MilvusServer(secured[1].uri, token=ROOT_TOKEN, timeout=20) as server:
         yield server
-
-
-def _toolchain() -> list[Path]:
-    """Folders of the engine and its Python host: on PATH, or those built for the e2e tests."""
-    from kitestring.local.wheel import cache_dir
-
-    if shutil.which("pulumi") and shutil.which("pulumi-resource-pulumi-python"):
-        return []
-    found = sorted((cache_dir() / "toolchain").glob("pulumi*/bin"))
-    names = {file.name for folder in found for file in folder.iterdir()}
-    if not {"pulumi", "pulumi-language-python", "pulumi-resource-pulumi-python"} <= names:
-        pytest.skip("no `pulumi` on PATH, and `make e2e` has not built one")
-    return found
 
 
 Write = Callable[..., None]
@@ -118,19 +106,16 @@ def write(tmp_path: Path, secured: tuple[Path, StackState], unique: Callable[[st
 
 
 @pytest.fixture
-def engine(tmp_path: Path, write: Write, root: MilvusServer) -> Iterator[Engine]:
+def engine(
+    tmp_path: Path, toolchain: Toolchain, write: Write, root: MilvusServer
+) -> Iterator[Engine]:
     """The real engine with a stack of its own; the server is empty again afterwards."""
-    sys.path.insert(0, str(Path(__file__).parents[2]))
-    try:
-        from tests.e2e.pulumi_engine import Engine
-    finally:
-        del sys.path[0]
     source = tmp_path / "source"
     source.mkdir()
     (source / "__main__.py").write_text(PROGRAM)
     (source / "Pulumi.yaml").write_text(SETTINGS)
     made = Engine(
-        tmp_path, _toolchain(), stack="t", program=source,
+        tmp_path, toolchain.folders, stack="t", program=source,
         environment={"ROOT_TOKEN": ROOT_TOKEN, "APP_PASSWORD": APP_PASSWORD},
     )  # fmt: skip
     made.init({})

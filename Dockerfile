@@ -7,11 +7,14 @@ FROM ${PYTHON_IMAGE} AS build
 # with a date given, byte code goes by the sources' hashes: it holds whatever a layer does to times
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 SOURCE_DATE_EPOCH=1580601600
 WORKDIR /src
-COPY requirements/image.txt requirements/image-build.txt requirements/
-RUN python -m venv /opt/kitestring \
- && /opt/kitestring/bin/pip install --require-hashes -r requirements/image.txt \
- && python -m venv /opt/build \
- && /opt/build/bin/pip install --require-hashes -r requirements/image-build.txt
+COPY requirements/bootstrap.txt requirements/image.txt requirements/image-build.txt requirements/
+# uv installs in seconds what takes pip minutes; where it can't reach the packages, pip may
+RUN python -m venv /opt/kitestring && python -m venv /opt/build \
+ && /opt/build/bin/pip install --require-hashes -r requirements/bootstrap.txt \
+ && /opt/build/bin/pip install --require-hashes -r requirements/image-build.txt \
+ && { /opt/build/bin/uv pip install --no-cache --compile-bytecode --require-hashes \
+        --python /opt/kitestring/bin/python -r requirements/image.txt \
+      || /opt/kitestring/bin/pip install --require-hashes -r requirements/image.txt ; }
 COPY pyproject.toml README.md LICENSE ./
 COPY src src
 # --no-index: whatever requirements/image.txt lacks stops the build

@@ -84,7 +84,8 @@ def cluster(kubeconfig: Path) -> dict[str, Any]:
     return {
         **copy.deepcopy(_COMMON),
         "cluster": {"name": "many", "environment": "test"},
-        "connection": {"kubernetes": {"kubeconfig": str(kubeconfig)}},
+        # a search on a node that was killed is slow, and answered
+        "connection": {"kubernetes": {"kubeconfig": str(kubeconfig)}, "timeout": "60s"},
         "collections": [_collection(3)],
         "deployment": {
             "version": "2.3.5",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Callable, Sequence
@@ -67,6 +68,7 @@ def run_demo(root: Path, target: Target, *, keep: bool, say: Say) -> Path:
             f"{root} is no checkout of kitestring: {target.spec} or playbooks/day2.yml is missing",
             hint="run it from the root of a checkout, or name one with --root",
         )
+    os.environ.update(target.overlay)
     loaded = load(spec_file)
     home = loaded.state_dir.parent
     _clear(root, loaded, target, home)

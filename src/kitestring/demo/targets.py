@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -24,6 +25,10 @@ class Target(Protocol):
     def spec(self) -> Path:
         """The spec file, below the checkout."""
 
+    @property
+    def overlay(self) -> Mapping[str, str]:
+        """Variables laid over the spec, for everything that the demo runs."""
+
     def start(self, root: Path, loaded: LoadedSpec) -> str:
         """Makes it answer; returns what the story says of it."""
 
@@ -38,6 +43,7 @@ class Embedded:
     """A real server process from the wheel, without Docker."""
 
     spec = Path("infra/clusters/local.yaml")
+    overlay: Mapping[str, str] = {}
 
     def start(self, root: Path, loaded: LoadedSpec) -> str:
         state = up(_data(loaded))
@@ -59,6 +65,11 @@ class Kubernetes:
     """The `dev` stack on the cluster of the current kubeconfig context."""
 
     spec = Path("infra/clusters/dev.yaml")
+    # its own namespace, which goes with its volumes when the demo ends
+    overlay: Mapping[str, str] = {
+        "KITESTRING__DEPLOYMENT__NAMESPACE": "kitestring-demo",
+        "KITESTRING__DEPLOYMENT__KEEP_VOLUMES": "false",
+    }
 
     def start(self, root: Path, loaded: LoadedSpec) -> str:
         with self._engine(root, loaded) as run:
@@ -68,10 +79,10 @@ class Kubernetes:
             unchanged = run("up", "--yes", "--skip-preview", "--expect-no-changes")
         deployment = loaded.spec.deployment
         assert deployment is not None  # noqa: S101 - for the type checker
-        count = next((w for w in unchanged.split() if w.isdigit()), "all")
+        same = re.search(r"(\d+) unchanged", unchanged)
         return (
             f"pulumi up made Milvus {deployment.version} in namespace {deployment.namespace}; "
-            f"a second one left {count} resources unchanged"
+            f"a second one left {same[1] if same else 'all'} resources unchanged"
         )
 
     def stop(self, root: Path, loaded: LoadedSpec) -> None:
@@ -79,7 +90,8 @@ class Kubernetes:
             run("destroy", "--yes", "--skip-preview")
 
     def kept(self, loaded: LoadedSpec) -> str:
-        return "the stack `demo` stays: its state is in .kitestring/dev/pulumi"
+        variables = " ".join(f"{name}={value}" for name, value in self.overlay.items())
+        return f"the stack `demo` stays; commands on {self.spec} reach it with {variables}"
 
     @contextlib.contextmanager
     def _engine(self, root: Path, loaded: LoadedSpec) -> Iterator[Run]:

@@ -28,9 +28,10 @@ _HOST_FILES = (
     "/etc/resolv.conf",
     "/etc/hosts",
     "/etc/pip.conf",
+    "/etc/uv/uv.toml",
     "/etc/ssl/certs/ca-certificates.crt",
 )
-_HOST_VARIABLES = ("PIP_", "SSL_", "REQUESTS_", "HTTP", "http", "NO_PROXY", "no_proxy")
+_HOST_VARIABLES = ("PIP_", "UV_", "SSL_", "REQUESTS_", "HTTP", "http", "NO_PROXY", "no_proxy")
 # mounts and processes end with the command, however that ends
 _APART = ("--mount", "--propagation", "private", "--pid", "--fork", "--kill-child")
 _SCRIPT = """\

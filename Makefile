@@ -47,7 +47,7 @@ test: $(STAMP)
 	  $(MAKE) --no-print-directory e2e
 
 e2e: $(STAMP)
-	$(BIN)/pytest tests/e2e -m e2e
+	$(BIN)/pytest tests/e2e -m e2e -n $(JOBS) --dist loadfile
 
 node-up node-down: $(STAMP)
 	@$(BIN)/python -m tests.e2e.node $(@:node-%=%)

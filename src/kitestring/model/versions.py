@@ -18,6 +18,8 @@ Sources, by number in the code:
 7. Release notes of Milvus 2.3 to 2.6.
 8. `pkg/util/paramtable/base_table.go`. The 2.3.5 binary of the PyPI wheel knows `milvus.yaml` only.
    zilliztech/milvus-helm#108: with 2.4.6 the chart stopped merging the files itself.
+9. milvus-io/milvus#36242, mended by #36549 and, for 2.4, by #37610 (merged on 2024-11-12; 2.4.15
+   followed). Seen on 2.3.5 by `tests/e2e/test_cluster.py`.
 """
 
 from __future__ import annotations
@@ -83,6 +85,8 @@ class Feature(StrEnum):
     DEFAULT_ROOT_PASSWORD = "default-root-password"  # noqa: S105 - a setting's name; source 2
     STREAMING_NODE = "streaming-node"  # source 1
     USER_YAML = "user-yaml"  # the server itself reads `user.yaml` over its `milvus.yaml`; source 8
+    # a replica that is being rebuilt answers only when it has its segments; source 9
+    REBUILT_REPLICA_WAITS = "rebuilt-replica-waits"
     STORAGE_V2 = "storage-v2"  # segments as plain Parquet, a file a column group; source 7
 
 
@@ -90,6 +94,7 @@ _FEATURES: Mapping[Feature, MilvusVersion] = {
     Feature.DEFAULT_ROOT_PASSWORD: MilvusVersion(2, 4, 8),
     Feature.STREAMING_NODE: MilvusVersion(2, 6, 0),
     Feature.USER_YAML: MilvusVersion(2, 4, 6),
+    Feature.REBUILT_REPLICA_WAITS: MilvusVersion(2, 4, 15),
     Feature.STORAGE_V2: MilvusVersion(2, 6, 0),
 }
 

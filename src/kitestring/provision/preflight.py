@@ -21,6 +21,7 @@ from kitestring.manifests.load import load_bundle
 from kitestring.model.finding import Severity
 from kitestring.model.problem import Problem
 from kitestring.model.transition import transition
+from kitestring.model.versions import Feature, MilvusVersion, has, since
 from kitestring.provision import needs
 from kitestring.provision.facts import facts_of, live_objects
 from kitestring.spec.deployment import Deployment
@@ -57,6 +58,7 @@ def preflight(loaded: LoadedSpec, kube: Kube, bundle: Bundle | None = None) -> t
     found += needs.secrets(loaded, deployment, kube, there=space)
     found += needs.nodes(loaded, bundle, kube)
     found += _bucket(loaded, deployment)
+    found += _server_faults(loaded, deployment)
     found += _accepted(loaded, bundle, kube, deployment.namespace if space else "default")
     return tuple(sorted(found, key=lambda p: -p.severity.rank))
 
@@ -152,6 +154,22 @@ def _transition(
         path = tuple(refusal.field.split("."))
         below = path if path[0] == "storage" else ("deployment", *path)
         yield Problem(refusal.code, refusal.message, refusal.hint, loaded.locate(*below))
+
+
+def _server_faults(loaded: LoadedSpec, deployment: Deployment) -> Iterator[Problem]:
+    """What is known to be wrong with the version, and touches this deployment."""
+    replicated = [c.name for c in loaded.spec.collections if c.load.replicas > 1]
+    version = MilvusVersion.parse(deployment.version)
+    if replicated and not has(version, Feature.REBUILT_REPLICA_WAITS):
+        yield Problem(
+            "server-fault",
+            f"Milvus {version} gives empty answers for some seconds while a replica that lost its "
+            f"query node is rebuilt (milvus-io/milvus#36242); collections with replicas: "
+            f"{', '.join(replicated)}",
+            f"use {since(Feature.REBUILT_REPLICA_WAITS)} or later",
+            loaded.locate("deployment", "version"),
+            Severity.WARN,
+        )
 
 
 def _bucket(loaded: LoadedSpec, deployment: Deployment) -> Iterator[Problem]:

@@ -307,3 +307,20 @@ def test_several_failures_are_all_in_the_message(spec, kube):
         refuse(preflight(spec(), kube))
     assert caught.value.message.startswith("2 things stand against this deployment")
     assert "nothing was touched" in caught.value.message
+
+
+@pytest.mark.parametrize(("version", "warned"), [("2.4.14", True), ("2.4.15", False)])
+def test_a_server_whose_rebuilt_replicas_answer_nothing(spec, kube, version, warned):
+    collections = """\
+collections:
+  - name: docs
+    model: w@1
+    load: {replicas: 2}
+    indexes: [{field: embedding, type: FLAT, metric: COSINE}]
+models: [{provider: hashing, name: w, version: "1", dimension: 8}]
+deployment:
+"""
+    loaded = spec(("2.5.16", version), ("deployment:\n", collections))
+    found = [p for p in preflight(loaded, kube) if p.check == "server-fault"]
+    assert [p.severity.value for p in found] == ["warn"] * warned
+    refuse(found)  # a warning stops nothing

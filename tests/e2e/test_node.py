@@ -6,8 +6,9 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -119,8 +120,14 @@ time.sleep(600)
 """
 
 
-def test_a_killed_run_leaves_no_process_and_is_swept(toolchain: Toolchain, tmp_path: Path) -> None:
-    home = tmp_path / "node"
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """A short path: the name of a socket has room for 107 characters."""
+    with tempfile.TemporaryDirectory(prefix="kitestring-", ignore_cleanup_errors=True) as made:
+        yield Path(made) / "node"
+
+
+def test_a_killed_run_leaves_no_process_and_is_swept(toolchain: Toolchain, home: Path) -> None:
     environment: dict[str, Any] = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", KILLED, str(home)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:

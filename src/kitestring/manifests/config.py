@@ -31,9 +31,6 @@ DATA_DIR = "/var/lib/milvus"
 TLS_DIR = "/milvus/tls"
 CONFIG_FILE = "user.yaml"
 STANDALONE_STOP = 5  # seconds; nobody takes over what its query node holds, waiting is in vain
-# ms until a peer that went away without a word is given up; the default of 20 s held a search on a
-# killed query node for 24 to 27 s (tests/e2e/test_cluster.py)
-KEEPALIVE_TIMEOUT = 5000
 STOP_MARGIN = 15.0  # seconds between Milvus' own deadline and the kubelet's SIGKILL
 
 GRACE: Mapping[Role, float] = {
@@ -146,7 +143,6 @@ def _stopping(spec: Spec, made: dict[str, Any]) -> None:
         made["common"]["gracefulStopTimeout"] = STANDALONE_STOP
         return
     made["common"]["gracefulStopTimeout"] = int(min(GRACE.values()) - STOP_MARGIN)
-    made["grpc"] = {"client": {"keepAliveTimeout": KEEPALIVE_TIMEOUT}}
     for role, section in SECTIONS.items():
         if role in ("query_node", "data_node", "streaming_node"):
             seconds = max(1, int(grace(spec, role) - STOP_MARGIN))

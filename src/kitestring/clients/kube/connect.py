@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 from kitestring.clients.kube.client import KubeClient
@@ -10,6 +11,9 @@ from kitestring.errors import KubernetesUnreachable
 from kitestring.spec.loaded import LoadedSpec
 
 _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
+# the package names the temporary file of a certificate before it has written it, so that another
+# thread reads it empty
+_loading = threading.Lock()
 
 
 def connect(context: str | None = None, kubeconfig: str | None = None) -> KubeClient:
@@ -44,7 +48,8 @@ def connect(context: str | None = None, kubeconfig: str | None = None) -> KubeCl
             subject=files,
         )
     configuration = client.Configuration()
-    name, namespace = _load(configuration, os.pathsep.join(there), context)
+    with _loading:
+        name, namespace = _load(configuration, os.pathsep.join(there), context)
     if not configuration.verify_ssl:
         # the user said so in the kubeconfig; a warning with each request says nothing new
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -111,3 +116,30 @@ def test_an_answer_that_is_no_json():
     error = from_answer(502, b"<html>bad gateway</html>", what="read x", target="t")
     assert type(error) is KubernetesError
     assert "bad gateway" in error.message
+
+
+def test_threads_that_connect_at_once_all_have_the_certificate(tmp_path, monkeypatch):
+    """The package names the file of a certificate before it has written it."""
+    from kubernetes.config import kube_config
+
+    names = base64.b64encode(b"certificate").decode()
+    path = tmp_path / "kubeconfig"
+    user = f"client-certificate-data: {names}, client-key-data: {names}"
+    text = KUBECONFIG.format(port=1).replace("http://", "https://").replace("token: abc", user)
+    path.write_text(text)
+    started = threading.Barrier(2)
+
+    def slow(*args, **kwargs):
+        time.sleep(0.3)
+        return open(*args, **kwargs)  # noqa: PTH123
+
+    monkeypatch.setattr(kube_config, "open", slow, raising=False)
+    monkeypatch.setattr(kube_config, "_temp_files", {})
+
+    def certificate(_):
+        started.wait()
+        with connect(None, str(path)) as kube:
+            return Path(kube.configuration.cert_file).read_bytes()
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(certificate, range(2))) == [b"certificate", b"certificate"]

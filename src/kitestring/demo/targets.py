@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
@@ -111,7 +112,20 @@ class Kubernetes:
             "PULUMI_SKIP_UPDATE_CHECK": "1",
             "NO_COLOR": "1",
         }
-        yield Run(command, root / "infra", environment, loaded.state_dir.parent / "pulumi.log")
+        program = backend / "program"
+        _copy_program(root / "infra", program)
+        yield Run(command, program, environment, loaded.state_dir.parent / "pulumi.log")
+
+
+def _copy_program(infra: Path, program: Path) -> None:
+    """The program without its stacks: the demo's own configuration is no part of a checkout."""
+    if program.exists():
+        return
+    skip = shutil.ignore_patterns("clusters", "golden", "policy", "__pycache__", "Pulumi.*.yaml")
+    shutil.copytree(infra, program, ignore=skip)
+    settings = program / "Pulumi.yaml"
+    text = settings.read_text()
+    settings.write_text(text.replace("virtualenv: ../.venv", f"virtualenv: {sys.prefix}"))
 
 
 class Run:

@@ -6,7 +6,8 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from kitestring.spec.loaded import LoadedSpec
 from tests.e2e.node.node import Node
 from tests.e2e.pulumi_engine import Engine
 from tests.e2e.specs import write
+from tests.e2e.toolchain.build import Toolchain
 
 
 @dataclass
@@ -86,6 +88,17 @@ class Site:
             )
             for pod in self.pods(component)
         )
+
+
+@contextmanager
+def new_site(node: Node, toolchain: Toolchain, work: Path, spec: dict[str, Any]) -> Iterator[Site]:
+    """A site whose stack is not up yet; its namespace goes when the block ends."""
+    file = write(work / f"{spec['cluster']['name']}.yaml", spec)
+    engine = Engine(work / "engine", toolchain.folders, kubeconfig=node.kubeconfig)
+    engine.init({"kitestring:spec": str(file)})
+    site = Site(node, engine, file, spec)
+    yield site
+    node.kubectl("delete", "namespace", site.namespace, "--ignore-not-found", "--wait=false")
 
 
 def eventually(condition: Callable[[], bool], *, what: str, timeout: float = 180) -> float:

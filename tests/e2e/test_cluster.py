@@ -16,8 +16,8 @@ from kitestring.clients.milvus.client import MilvusServer
 from kitestring.errors import KitestringError
 from tests.e2e import specs
 from tests.e2e.node.node import ROOT, Node
-from tests.e2e.pulumi_engine import Engine, Outcome
-from tests.e2e.site import Site, eventually
+from tests.e2e.pulumi_engine import Outcome
+from tests.e2e.site import Site, eventually, new_site
 from tests.e2e.toolchain.build import Toolchain
 
 ROWS, DIMENSION = 2000, 64
@@ -29,14 +29,9 @@ SESSION = 30.0  # seconds until etcd gives up a dead node (`common.session.ttl`)
 def site(
     node: Node, toolchain: Toolchain, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Site]:
-    work = tmp_path_factory.mktemp("cluster")
     spec = specs.cluster(node.kubeconfig)
-    file = specs.write(work / "many.yaml", spec)
-    engine = Engine(work / "engine", toolchain.folders, kubeconfig=node.kubeconfig)
-    engine.init({"kitestring:spec": str(file)})
-    made = Site(node, engine, file, spec)
-    yield made
-    node.kubectl("delete", "namespace", made.namespace, "--ignore-not-found", "--wait=false")
+    with new_site(node, toolchain, tmp_path_factory.mktemp("cluster"), spec) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,8 @@ from kitestring.clients.milvus.way import way_of
 from kitestring.errors import AuthenticationFailed
 from tests.e2e import specs
 from tests.e2e.node.node import Node
-from tests.e2e.pulumi_engine import Engine, Outcome
-from tests.e2e.site import Site, eventually
+from tests.e2e.pulumi_engine import Outcome
+from tests.e2e.site import Site, eventually, new_site
 from tests.e2e.toolchain.build import Toolchain
 
 NOTES = {
@@ -29,14 +29,9 @@ NOTES = {
 def site(
     node: Node, toolchain: Toolchain, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Site]:
-    work = tmp_path_factory.mktemp("standalone")
     spec = specs.standalone(node.kubeconfig)
-    file = specs.write(work / "solo.yaml", spec)
-    engine = Engine(work / "engine", toolchain.folders, kubeconfig=node.kubeconfig)
-    engine.init({"kitestring:spec": str(file)})
-    made = Site(node, engine, file, spec)
-    yield made
-    node.kubectl("delete", "namespace", made.namespace, "--ignore-not-found", "--wait=false")
+    with new_site(node, toolchain, tmp_path_factory.mktemp("standalone"), spec) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

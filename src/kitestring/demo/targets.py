@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -73,11 +72,11 @@ class Kubernetes:
     }
 
     def start(self, root: Path, loaded: LoadedSpec) -> str:
-        with self._engine(root, loaded) as run:
-            run("stack", "select", "--create", "demo")
-            run("config", "set", "kitestring:spec", str(loaded.file))
-            run("up", "--yes", "--skip-preview")
-            unchanged = run("up", "--yes", "--skip-preview", "--expect-no-changes")
+        run = self._engine(root, loaded)
+        run("stack", "select", "--create", "demo")
+        run("config", "set", "kitestring:spec", str(loaded.file))
+        run("up", "--yes", "--skip-preview")
+        unchanged = run("up", "--yes", "--skip-preview", "--expect-no-changes")
         deployment = loaded.spec.deployment
         assert deployment is not None  # noqa: S101 - for the type checker
         same = re.search(r"(\d+) unchanged", unchanged)
@@ -87,15 +86,14 @@ class Kubernetes:
         )
 
     def stop(self, root: Path, loaded: LoadedSpec) -> None:
-        with self._engine(root, loaded) as run:
-            run("destroy", "--yes", "--skip-preview")
+        if any(_backend(loaded).glob(".pulumi/stacks/**/demo.json")):
+            self._engine(root, loaded)("destroy", "--yes", "--skip-preview")
 
     def kept(self, loaded: LoadedSpec) -> str:
         variables = " ".join(f"{name}={value}" for name, value in self.overlay.items())
         return f"the stack `demo` stays; commands on {self.spec} reach it with {variables}"
 
-    @contextlib.contextmanager
-    def _engine(self, root: Path, loaded: LoadedSpec) -> Iterator[Run]:
+    def _engine(self, root: Path, loaded: LoadedSpec) -> Run:
         command = shutil.which("pulumi")
         if command is None:
             raise DemoFailed(
@@ -103,7 +101,7 @@ class Kubernetes:
                 hint="install Pulumi (its CLI and the Kubernetes provider), or run the embedded "
                 "demo: make demo",
             )
-        backend = loaded.state_dir.parent / "pulumi"
+        backend = _backend(loaded)
         backend.mkdir(parents=True, exist_ok=True)
         environment = {
             **os.environ,
@@ -114,7 +112,12 @@ class Kubernetes:
         }
         program = backend / "program"
         _copy_program(root / "infra", program)
-        yield Run(command, program, environment, loaded.state_dir.parent / "pulumi.log")
+        return Run(command, program, environment, loaded.state_dir.parent / "pulumi.log")
+
+
+def _backend(loaded: LoadedSpec) -> Path:
+    """Where the engine keeps the stack's state."""
+    return loaded.state_dir.parent / "pulumi"
 
 
 def _copy_program(infra: Path, program: Path) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import atexit
 from contextlib import ExitStack
 
+from kitestring.clients.milvus.way import SecretKey, way_of
 from kitestring.clients.store.protocol import ObjectStore
-from kitestring.errors import SecretMissing
 from kitestring.spec.loaded import LoadedSpec
 from kitestring.spec.models import S3Store
 
@@ -31,28 +31,18 @@ def open_bundled(loaded: LoadedSpec, store: S3Store) -> ObjectStore:
         SecretMissing: the Secret with MinIO's keys is not there.
         KubernetesUnreachable, KubernetesDenied, KubernetesError: no port-forward was possible.
     """
-    from kitestring.clients.kube.connect import connect
     from kitestring.clients.kube.portforward import forwarded
+    from kitestring.clients.milvus.connect import kube_secret
     from kitestring.clients.store.s3 import S3Store as Bucket
 
-    deployment, way = loaded.spec.deployment, loaded.spec.connection.kubernetes
-    if deployment is None or way is None:
+    name, way = f"{loaded.spec.cluster.name}-minio", way_of(loaded)
+    if way.forward is None:
         raise ValueError("the segments are not in a MinIO of a deployment")
-    name = f"{loaded.spec.cluster.name}-minio"
-    kubeconfig = str(loaded.resolve(way.kubeconfig)) if way.kubeconfig else None
-    with connect(way.context, kubeconfig) as kube:
-        keys = kube.secret(deployment.namespace, name)
-    if keys is None or not {"access_key", "secret_key"} <= keys.keys():
-        where = f"{deployment.namespace}/{name}"
-        raise SecretMissing(
-            f"there is no Secret {where} with `access_key` and `secret_key`",
-            hint="`pulumi up` makes it; check `cluster.name`, `deployment.namespace` and the "
-            "context",
-            subject=where,
-        )
+    to = way.forward
+    keys = {key: kube_secret(way, SecretKey(name, key)) for key in ("access_key", "secret_key")}
     opened = ExitStack()
     host, port = opened.enter_context(
-        forwarded(deployment.namespace, name, _PORT, way.context, kubeconfig)
+        forwarded(to.namespace, name, _PORT, to.context, to.kubeconfig)
     )
     atexit.register(opened.close)  # stores are not closed
     return Bucket(

@@ -28,6 +28,9 @@ INDEX: Mapping[str, Any] = {
     "params": {"M": 16, "efConstruction": 100},
 }
 
+# The server compacts on its own, at its own time: a test that counts segments can't share that.
+SETTINGS: Mapping[str, str] = {"dataCoord.compaction.enableAutoCompaction": "false"}
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
@@ -54,7 +57,7 @@ def stack(stack_data: Path) -> Iterator[StackState]:
         raise
     except LocalError as error:
         pytest.skip(error.message)
-    with running(stack_data, timeout=120, remove=True) as state:
+    with running(stack_data, timeout=120, remove=True, extra_config=SETTINGS) as state:
         yield state
 
 

@@ -84,10 +84,10 @@ docs: $(STAMP)
 lock: $(STAMP)
 	echo uv | $(BIN)/uv pip compile -q - --generate-hashes --no-emit-index-url --no-header \
 	  --no-annotate --upgrade -o requirements/bootstrap.txt
-	$(BIN)/uv pip compile -q pyproject.toml --extra local --extra ingest --extra ansible --extra pulumi \
+	$(BIN)/uv pip compile -q pyproject.toml --extra local --extra ingest --extra ansible --extra seal --extra pulumi \
 	  --group dev --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	  --upgrade -o requirements/lock.txt
-	$(BIN)/uv pip compile -q pyproject.toml --extra local --extra ingest --extra kubernetes \
+	$(BIN)/uv pip compile -q pyproject.toml --extra local --extra ingest --extra seal --extra kubernetes \
 	  -c requirements/lock.txt --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	  --no-annotate -o requirements/image.txt
 	echo hatchling | $(BIN)/uv pip compile -q - -c requirements/lock.txt --python-version 3.11 \

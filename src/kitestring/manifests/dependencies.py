@@ -13,7 +13,8 @@ from kitestring.manifests.labels import deployment_of, object_name
 from kitestring.manifests.refuse import refuse
 from kitestring.model.versions import MilvusVersion, default_message_log, message_logs
 from kitestring.spec.deployment import Kafka, Pulsar, Rocksmq, Woodpecker
-from kitestring.spec.models import S3Store, Spec
+from kitestring.spec.models import Spec
+from kitestring.spec.stores import S3Store
 
 Log = Kafka | Pulsar | Rocksmq | Woodpecker
 ETCD_PORT, MINIO_PORT, KAFKA_PORT = 2379, 9000, 9092

@@ -15,8 +15,9 @@ from urllib.parse import urlsplit
 from kitestring.manifests.dependencies import object_store
 from kitestring.manifests.labels import deployment_of, object_name
 from kitestring.spec.deployment import GivenTls
-from kitestring.spec.models import S3Store, Spec
+from kitestring.spec.models import Spec
 from kitestring.spec.show import plain
+from kitestring.spec.stores import S3Store
 from kitestring.spec.types import FROM_FILE, SecretRef
 from kitestring.spec.yamltext import to_yaml
 

@@ -28,7 +28,8 @@ from kitestring.manifests.labels import deployment_of, metadata, object_name, se
 from kitestring.manifests.pods import common, container_security, placement, pod_security, resources
 from kitestring.manifests.volumes import SKIP_AWAIT, claim_spec
 from kitestring.spec.deployment import Placement
-from kitestring.spec.models import S3Store, Spec
+from kitestring.spec.models import Spec
+from kitestring.spec.stores import S3Store
 
 APP, COMPONENT, USER = "kitestring", "jobs", 65532
 VOLUME = "20Gi"

@@ -9,7 +9,8 @@ from __future__ import annotations
 from kitestring.manifests.base import CertificatePlan, SecretPlan, SpecPath
 from kitestring.manifests.labels import deployment_of, labels, object_name
 from kitestring.spec.deployment import GeneratedTls
-from kitestring.spec.models import S3Store, Spec
+from kitestring.spec.models import Spec
+from kitestring.spec.stores import S3Store
 
 COMPONENT = "secrets"
 PASSWORD_LENGTH = 32  # letters and digits: 190 bits; Milvus takes 6 to 72 bytes

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from kitestring.model.access import Privilege
 from kitestring.model.collection import Index, Partition, Schema
 
 MANIFEST_VERSION = 1
@@ -37,6 +38,25 @@ class SegmentBackup:
 
 
 @dataclass(frozen=True, slots=True)
+class RowsBackup:
+    """One Parquet file of a logical backup."""
+
+    object: StoredObject  # `source` is `<collection>/<file name>`
+    partition: str  # by name
+    rows: int
+    first_key: str | int | None = None  # smallest and largest key, where the file is sorted
+    last_key: str | int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AccessBackup:
+    """Users, roles and what they may do; passwords are not readable, and not in it."""
+
+    users: Mapping[str, tuple[str, ...]]  # user -> roles
+    roles: Mapping[str, tuple[Privilege, ...]]  # role -> privileges in the backup's database
+
+
+@dataclass(frozen=True, slots=True)
 class RowDigest:
     """An order-independent digest of a set of rows (see `kitestring.model.digest`)."""
 
@@ -62,6 +82,14 @@ class CollectionBackup:
     digest: RowDigest
     models: Mapping[str, int] = field(default_factory=dict)  # embedding model label -> rows
     deleted_keys: tuple[str, ...] = ()  # a sample of keys deleted before the boundary
+    parts: tuple[RowsBackup, ...] = ()  # of a logical backup, which has no segments
+    filter: str = ""  # `--where` of a logical backup: not all rows are in it
+
+    @property
+    def objects(self) -> tuple[StoredObject, ...]:
+        """Every object that a restore of the collection needs."""
+        of_segments = tuple(o for segment in self.segments for o in segment.objects)
+        return of_segments + tuple(part.object for part in self.parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +108,10 @@ class BackupManifest:
     excluded: tuple[str, ...] = ()  # what was left out, by name
     copied_bytes: int = 0  # bytes new to the pool
     reused_bytes: int = 0  # bytes that the pool already had
+    database: str = "default"
+    database_properties: Mapping[str, str] = field(default_factory=dict)
+    access: AccessBackup | None = None  # None: could not be read; then `excluded` says so
+    origin: str = ""  # the tool that made it, where it was imported
     schema_version: int = MANIFEST_VERSION
 
     @property
@@ -88,7 +120,7 @@ class BackupManifest:
 
     @property
     def bytes(self) -> int:
-        return sum(o.size for c in self.collections for s in c.segments for o in s.objects)
+        return sum({o.key: o.size for c in self.collections for o in c.objects}.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,5 +140,8 @@ class BackupSummary:
     manifest_sha256: str
     verified_at: int | None = None  # ms since the epoch, newest verification that passed
     verified_tier: str = ""  # list, sample or full
+    finished_at: int = 0  # ms since the epoch; 0 in summaries of older versions
+    reused_bytes: int = 0
+    marked_at: int | None = None  # ms since the epoch: to be removed once the grace period is over
     readable: bool = True  # False: the summary or manifest could not be read
     problem: str = ""

@@ -26,7 +26,7 @@ from kitestring.provision import needs
 from kitestring.provision.facts import facts_of, live_objects
 from kitestring.spec.deployment import Deployment
 from kitestring.spec.loaded import LoadedSpec
-from kitestring.spec.models import S3Store
+from kitestring.spec.stores import S3Store
 
 OLDEST = (1, 27)  # StatefulSets' persistentVolumeClaimRetentionPolicy is on from here
 _AT_ONCE = 8  # requests

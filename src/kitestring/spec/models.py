@@ -9,12 +9,13 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from kitestring.spec.access import Access
+from kitestring.spec.backup import Backup
 from kitestring.spec.deployment import Deployment
+from kitestring.spec.stores import SegmentStore
 from kitestring.spec.types import (
     CLUSTER_NAME,
     MODEL_NAME,
     MODEL_VERSION,
-    PREFIX,
     URI,
     Duration,
     Model,
@@ -78,41 +79,6 @@ class Connection(Model):
         if sum(way is not None for way in (self.uri, self.embedded, self.kubernetes)) != 1:
             raise _across("name one of `uri`, `embedded` and `kubernetes`")
         return self
-
-
-class LocalStore(Model):
-    """A directory."""
-
-    type: Literal["local"]
-    path: str = Field(min_length=1, description="the directory")
-
-
-class S3Store(Model):
-    """A bucket on S3 or a server that speaks its protocol."""
-
-    type: Literal["s3"]
-    bucket: str = Field(min_length=3, max_length=63, description="the bucket's name")
-    prefix: str = Field("", pattern=PREFIX, description="what every key begins with")
-    endpoint_url: str | None = Field(None, pattern=URI, description="omit for AWS")
-    region: str | None = Field(None, description="such as `eu-central-1`")
-    access_key: SecretRef | None = Field(None, description="omit for the default AWS chain")
-    secret_key: SecretRef | None = Field(None, description="goes with `access_key`")
-
-    @model_validator(mode="after")
-    def _both_keys(self) -> S3Store:
-        if (self.access_key is None) != (self.secret_key is None):
-            raise _across("`access_key` and `secret_key` go together")
-        return self
-
-
-class EmbeddedStorage(Model):
-    """The data directory of the embedded server named in `connection`."""
-
-    type: Literal["embedded"]
-
-
-Store = Annotated[LocalStore | S3Store, Field(discriminator="type")]
-SegmentStore = Annotated[LocalStore | S3Store | EmbeddedStorage, Field(discriminator="type")]
 
 
 class HashingOptions(Model):
@@ -422,15 +388,6 @@ class CollectionSpec(Model):
             if index.field not in names:
                 raise _across(f"an index names the field `{index.field}`, not in `columns`")
         return self
-
-
-class Backup(Model):
-    """Where backups go, and by which method they are made."""
-
-    store: Store = Field(description="where backups are written")
-    method: Literal["physical"] = Field(
-        "physical", description="`physical` copies the segment files"
-    )
 
 
 class RecallObjective(Model):

@@ -156,7 +156,8 @@ FIELDS = (
             "state: ./state\nstorage: {type: s3, bukket: b}\n",
             ["F:5:1: storage.bucket: missing: `storage` needs it; allowed: 3 to 63 characters",
              "F:5:21: storage.bukket: unknown key; allowed: type, bucket, prefix, endpoint_url, "
-             "region, access_key, secret_key; did you mean `bucket`?"],
+             "region, access_key, secret_key, encryption, kms_key_id, "
+             "versioning, object_lock; did you mean `bucket`?"],
         ),
         (
             "connection: {embedded: ./milvus}",

@@ -17,8 +17,8 @@ from kitestring.errors import (
     StoreUnreachable,
 )
 from kitestring.spec.load import load
-from kitestring.spec.models import LocalStore as LocalSpec
-from kitestring.spec.models import S3Store as S3Spec
+from kitestring.spec.stores import LocalStore as LocalSpec
+from kitestring.spec.stores import S3Store as S3Spec
 from kitestring.spec.types import SecretRef
 
 

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from kitestring.clients.milvus.way import SecretKey, way_of
 from kitestring.clients.store.protocol import ObjectStore
 from kitestring.spec.loaded import LoadedSpec
-from kitestring.spec.models import S3Store
+from kitestring.spec.stores import S3Store
 
 _PORT = 9000
 

@@ -8,17 +8,17 @@ from kitestring.clients.store.bundled import is_bundled, open_bundled
 from kitestring.clients.store.local import LocalStore
 from kitestring.clients.store.protocol import ObjectStore
 from kitestring.errors import LocalNotRunning, StoreUnreachable
-from kitestring.spec import models
+from kitestring.spec import stores
 from kitestring.spec.loaded import LoadedSpec
 
 
-def open_store(loaded: LoadedSpec, store: models.LocalStore | models.S3Store) -> ObjectStore:
+def open_store(loaded: LoadedSpec, store: stores.LocalStore | stores.S3Store) -> ObjectStore:
     """The store of a spec; below the prefix that the spec names.
 
     Raises:
         SecretMissing: a secret that the spec names is not there.
     """
-    if isinstance(store, models.LocalStore):
+    if isinstance(store, stores.LocalStore):
         return LocalStore(loaded.resolve(store.path))
     return _s3(loaded, store, store.prefix)
 
@@ -37,11 +37,11 @@ def open_segment_store(loaded: LoadedSpec) -> tuple[ObjectStore, str]:
             f"{loaded.file} does not say where Milvus keeps its segments",
             hint="add `storage` to the spec: the bucket and root path of the Milvus server",
         )
-    if isinstance(storage, models.S3Store):
+    if isinstance(storage, stores.S3Store):
         bundled = is_bundled(loaded, storage)
         store = open_bundled(loaded, storage) if bundled else _s3(loaded, storage, "")
         return store, storage.prefix.strip("/")
-    if isinstance(storage, models.LocalStore):
+    if isinstance(storage, stores.LocalStore):
         return LocalStore(loaded.resolve(storage.path), create=False), ""
     if loaded.spec.connection.embedded is None:
         raise StoreUnreachable(
@@ -59,7 +59,7 @@ def open_segment_store(loaded: LoadedSpec) -> tuple[ObjectStore, str]:
     return LocalStore(loaded.resolve(state.root_path), create=False), ""
 
 
-def _s3(loaded: LoadedSpec, store: models.S3Store, prefix: str) -> ObjectStore:
+def _s3(loaded: LoadedSpec, store: stores.S3Store, prefix: str) -> ObjectStore:
     from kitestring.clients.store.s3 import S3Store  # boto3 takes long to import
 
     return S3Store(

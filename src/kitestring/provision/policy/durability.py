@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from kitestring.provision.policy.resource import Resource
 from kitestring.provision.policy.rule import Context, ResourceRule, StackRule
-from kitestring.spec.models import LocalStore, S3Store, Spec
+from kitestring.spec.models import Spec
 from kitestring.spec.plain import mapping, text
+from kitestring.spec.stores import LocalStore, S3Store
 
 _COLLECTION = "Collection"  # last part of the type of a collection of the stack
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+import signal
 import uuid
 from collections.abc import Callable
 
 import pytest
+
+# Whoever starts a command in the background may have it ignore Ctrl-C, and children inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -41,6 +41,7 @@ def test_the_spec_of_the_policy_goes_before_that_of_the_stack(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     program = ROOT / "infra"
+    pulumi.runtime.set_all_config({})  # other tests of this process have had theirs
     assert pack.context({}, program).spec is None
     monkeypatch.setenv("KITESTRING_SPEC", "clusters/local.yaml")
     assert pack.context({}, program).spec.cluster.name == "local"  # type: ignore[union-attr]

@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 JOBS ?= 2
 TARGET ?= embedded
 
-.PHONY: help demo test lint unit e2e node-up node-down kind-up kind-down bench lock docs clean
+.PHONY: help demo test lint unit e2e node-up node-down kind-up kind-down bench bench-backup lock docs clean
 
 help:
 	@echo "make demo    the whole loop on a real Milvus on this machine;"
@@ -18,6 +18,8 @@ help:
 	@echo "make node-up, make node-down    that node, to try things on"
 	@echo "make kind-up, make kind-down    a kind cluster, where there is Docker"
 	@echo "make bench   speed and memory, as JSON in .bench/"
+	@echo "make bench-backup    backups and restores of 1 GB, against pymilvus and a bare copy;"
+	@echo "             other sizes in GB with BENCH_FLAGS='--sizes 0.25,0.5,1,2'"
 	@echo "make docs    the generated reference pages and the JSON Schema"
 	@echo "make lock    requirements/*.txt from pyproject.toml"
 
@@ -75,6 +77,9 @@ lint: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m tests.bench
+
+bench-backup: $(STAMP)
+	$(BIN)/python -m tests.bench.backup $(BENCH_FLAGS)
 
 docs: $(STAMP)
 	$(BIN)/kitestring spec reference > docs/reference/spec.md

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: milvus_backup
-short_description: Makes a backup when the newest one is too old
+short_description: Keeps backups by the spec, made when the newest is too old, verified, pruned
 version_added: 0.1.0
 author: The Kitestring authors (@kitestring)
 description:
   - Reads the catalog that the spec names. When the newest readable backup of the cluster is
     older than the objective C(objectives.rpo) of the spec, a new one is made.
+  - A new one is verified by C(day2.backup.verify) of the spec. Then what C(backup.retention) does
+    not keep is marked, and removed once its grace period is over.
 extends_documentation_fragment: kitestring.milvus.spec
 options:
   max_age:
@@ -50,6 +52,24 @@ after:
   description: The newest backup now; in check mode that of before.
   returned: success
   type: dict
+verified:
+  description: The tier by which a new backup was verified; empty where none was.
+  returned: success
+  type: str
+marked:
+  description: Backups that no rule of the retention keeps any more; they go after its grace period.
+  returned: success
+  type: list
+  elements: str
+removed:
+  description: Backups whose grace period was over.
+  returned: success
+  type: list
+  elements: str
+freed_bytes:
+  description: What was freed in the store, or in check mode would be.
+  returned: success
+  type: int
 code:
   description: The kind of the failure, such as C(backup.busy).
   returned: failure
@@ -65,28 +85,45 @@ from ansible_collections.kitestring.milvus.plugins.module_utils.bridge import ru
 
 def work(module, loaded):
     """Makes a backup if one is due, or in check mode says whether one is."""
-    from kitestring.enforce.backups import ensure_backup
+    from kitestring.enforce.backups import keep_backups
+    from kitestring.errors import BackupError
     from kitestring.model.codec import to_plain
     from kitestring.spec.types import parse_duration
 
     max_age = module.params["max_age"]
-    due, made = ensure_backup(
+    kept = keep_backups(
         loaded,
         max_age=None if max_age is None else parse_duration(max_age),
         force=module.params["force"],
         dry_run=module.check_mode,
     )
-    newest = made or due.newest
+    if kept.problems:
+        raise BackupError("; ".join(kept.problems), hint="see what is said of each")
+    due, pruned = kept.due, kept.pruned
+    newest = kept.made or due.newest
     return {
-        "changed": due.due,
+        "changed": kept.changed,
         "reason": due.reason,
         "before": to_plain(due.newest) or {},
         "after": to_plain(newest) or {},
+        "verified": kept.verified.tier if kept.verified else "",
+        "marked": list(pruned.marked) if pruned else [],
+        "removed": list(pruned.removed) if pruned else [],
+        "freed_bytes": pruned.bytes if pruned else 0,
         "diff": {
-            "before": f"newest backup: {due.newest.id if due.newest else 'none'}\n",
-            "after": f"newest backup: {_shown(due, newest)}\n",
+            "before": f"newest backup: {due.newest.id if due.newest else 'none'}\n"
+            + _lines(pruned, "kept", "there"),
+            "after": f"newest backup: {_shown(due, newest)}\n"
+            + _lines(pruned, "marked", "removed"),
         },
     }
+
+
+def _lines(pruned, marked, removed):
+    if pruned is None:
+        return ""
+    lines = [f"{name}: {marked}\n" for name in pruned.marked]
+    return "".join(lines + [f"{name}: {removed}\n" for name in pruned.removed])
 
 
 def _shown(due, newest):

@@ -45,7 +45,7 @@ spec_file:
   returned: success
   type: str
 schedule:
-  description: The cron entry of C(compaction) and of C(backup).
+  description: The cron entries of C(compaction), C(backup) and C(drill).
   returned: with V(schedule) in O(gather)
   type: dict
 cron:

@@ -270,9 +270,15 @@ class GoldenInvalid(IngestError):
 
 
 class StoreError(KitestringError):
-    """The object store answered with an error."""
+    """The object store answered with an error. `transient`: the same call may succeed later."""
 
     code = "store.error"
+
+    def __init__(
+        self, message: str, *, hint: str = "", subject: str = "", transient: bool = False
+    ) -> None:
+        super().__init__(message, hint=hint, subject=subject)
+        self.transient = transient
 
 
 class StoreUnreachable(StoreError):
@@ -285,6 +291,12 @@ class StoreFull(StoreError):
     """No space is left where objects are written."""
 
     code = "store.full"
+
+
+class StoreUnfit(StoreError):
+    """A bucket lacks what the spec says it has: versioning, object lock."""
+
+    code = "store.unfit"
 
 
 class ObjectMissing(StoreError):
@@ -326,6 +338,12 @@ class BackupBusy(BackupError):
     code = "backup.busy"
 
 
+class ImportRefused(BackupError):
+    """Another tool's backup is broken, or holds what can't be taken over; nothing was written."""
+
+    code = "backup.import-refused"
+
+
 class ManifestUnreadable(BackupError):
     """A manifest is missing, cut short or tampered with."""
 
@@ -336,6 +354,48 @@ class BackupDamaged(BackupError):
     """Verification found objects missing or changed."""
 
     code, exit_code = "backup.damaged", 2
+
+
+class SealError(BackupError):
+    """Something of encryption or signatures does not go; the base of what follows."""
+
+    code = "seal.error"
+
+
+class SealKeyMissing(SealError):
+    """What is asked for needs a key that the spec does not name."""
+
+    code = "seal.key-missing"
+
+
+class SealKeyInvalid(SealError):
+    """A key is not of the form that its place in the spec wants. Secrets are never shown."""
+
+    code = "seal.key-invalid"
+
+
+class WrongKey(SealError):
+    """The keys at hand do not open what was sealed to others."""
+
+    code = "seal.wrong-key"
+
+
+class KeyServiceFailed(SealError):
+    """The key service (KMS) does not answer, or refuses."""
+
+    code = "seal.key-service"
+
+
+class SignatureInvalid(SealError):
+    """A signature is missing, of a key that is not trusted, or of something else."""
+
+    code = "seal.signature"
+
+
+class SealBroken(BackupDamaged):
+    """A sealed object was changed, cut short or put in another's place."""
+
+    code = "seal.broken"
 
 
 class RestoreRefused(BackupError):

@@ -91,7 +91,7 @@ def test_no_crontab_is_said_and_nothing_is_claimed(play, spec, path_with):
     assert run.changed == 0
     assert run.output.count("NOT SCHEDULED: this host has no `crontab`") == 2
     assert "the entry that would have been written" in run.output
-    assert re.search(r'"30 1 \* \* \* \S+ -m kitestring backup create --spec ', run.output)
+    assert re.search(r'"30 1 \* \* \* \S+ -m kitestring backup run --spec ', run.output)
     assert "backup scheduled=False" in run.output
     assert not (spec.parent / "state").exists()
 
@@ -134,6 +134,28 @@ def test_entries_are_written_once_and_repaired(play, spec, table, daemon):
     assert away.changed_tasks() == ["Keep the cron entry of the compaction"]
     assert lines(table) == written[:2]
     assert "compaction scheduled=False" in away.output
+
+
+def test_drills_and_hourly_backups_are_scheduled(play, spec, table, daemon):
+    day2 = "day2: {backup: {every: 6h}, drill: {at: '05:10', weekday: wednesday}}\n"
+    spec.write_text(SPEC.replace(SPEC[SPEC.index("day2:") :], day2))
+    first = play("playbooks/day2.yml", spec, "--tags", "drill")
+    assert first.code == 0, first.output
+    assert first.changed_tasks() == [
+        "Keep the log folder of the drill",
+        "Keep the cron entry of the drill",
+    ]
+    (line,) = lines(table)
+    assert re.match(r"10 5 \* \* 3 \S+ -m kitestring drill run --spec ", line)
+    assert play("playbooks/day2.yml", spec, "--tags", "drill").changed == 0
+
+    run = play(CRON, spec)
+    assert run.code == 0, run.output
+    assert [line.split(" /")[0] for line in lines(table)] == [
+        "10 5 * * 3",
+        "0 */6 * * *",
+        "0 2 * * *",
+    ]
 
 
 def test_an_entry_that_no_daemon_runs_is_not_called_scheduled(play, spec, table):

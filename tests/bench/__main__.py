@@ -1,6 +1,7 @@
 """Measures speed and memory, and writes the figures to `.bench/<time>-<name>.json`.
 
-    python -m tests.bench [NAME…]       command, recall, stack, demo; all of them by default
+    python -m tests.bench [NAME…]       all of them where none is named: command, recall,
+                                        stack, demo, segments, provision
     python -m tests.bench capacity      the capacity plan against loaded collections (8 minutes)
 
 Figures go to stdout, one a line. Exit code 2 when a limit is passed. Each is set against a
@@ -18,9 +19,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tests.bench.measure import Result, machine
+from tests.bench.measure import Result, Skipped, machine
 
-NAMES = ("command", "recall", "stack", "demo")
+NAMES = ("command", "recall", "stack", "demo", "segments", "provision")
 BY_NAME = ("capacity",)  # long: only where it is named
 FOLDER = Path(".bench")
 
@@ -40,6 +41,8 @@ def main() -> int:
                 found.append(result)
                 within &= result.within
                 print(_line(result), flush=True)
+        except Skipped as why:
+            print(f"{name:18} skipped: {why}", flush=True)
         finally:  # what was measured before an error is kept
             print(f"  {_write(name, facts, found)}", file=sys.stderr)
     return 0 if within else 2

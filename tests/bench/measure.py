@@ -20,6 +20,10 @@ KITESTRING = [sys.executable, "-m", "kitestring"]
 _POLL = 0.01  # seconds between two looks at a process's memory
 
 
+class Skipped(Exception):
+    """A bench that this machine can't run; the message says why."""
+
+
 @dataclass(frozen=True)
 class Ran:
     """One process that ended. `peak` is its own largest resident set in bytes (VmHWM): servers

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -108,6 +109,9 @@ class Engine:
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
             "PULUMI_DEBUG_COMMANDS": "1",
             "NO_COLOR": "1",
+            # each operation starts six Pythons: compiled code is kept, as it is for a user
+            "PYTHONDONTWRITEBYTECODE": "",
+            "PYTHONPYCACHEPREFIX": str(Path(tempfile.gettempdir()) / "kitestring-e2e-bytecode"),
         }
         if self.kubeconfig is not None:
             own["KUBECONFIG"] = str(self.kubeconfig)

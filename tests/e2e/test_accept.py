@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from kitestring.manifests.load import load_bundle
 from kitestring.spec.load import load
 from kitestring.spec.models import Spec
 from tests.deployments import specs
+from tests.e2e.node.node import Node
 
 pytestmark = pytest.mark.e2e
 CLUSTERS = Path(__file__).parents[2] / "infra" / "clusters"
@@ -102,6 +105,30 @@ def test_every_pod_passes_the_restricted_policy(
 def test_the_stacks_are_accepted(kube: KubeClient, namespace: str, name: str) -> None:
     for manifest in load_bundle(load(CLUSTERS / f"{name}.yaml")).manifests:
         kube.apply_dry_run(_moved(manifest.body, namespace))
+
+
+def test_what_is_rendered_passes_a_dry_run_once_its_namespace_is_there(
+    node: Node, namespace: str, tmp_path: Path
+) -> None:
+    """The two commands of docs/how-to/provision.md, on a cluster that has never seen the spec."""
+    text = (CLUSTERS / "prod.yaml").read_text()
+    (line,) = [line for line in text.splitlines() if line.startswith("  namespace: ")]
+    new = f"{namespace}-new"
+    file = tmp_path / "prod.yaml"
+    file.write_text(text.replace(line, f"  namespace: {new}"))
+
+    def rendered(*arguments: str) -> str:
+        command = [sys.executable, "-m", "kitestring", "provision", "render", "--spec", str(file)]
+        return subprocess.run(
+            [*command, *arguments], capture_output=True, text=True, check=True
+        ).stdout
+
+    node.kubectl("apply", "-f", "-", stdin=rendered("--component", "namespace"))
+    try:
+        said = node.kubectl("apply", "--dry-run=server", "-f", "-", stdin=rendered())
+    finally:
+        node.kubectl("delete", "namespace", new, "--wait=false")
+    assert said.count("(server dry run)") == rendered().count("\nkind: ")
 
 
 def test_a_field_that_does_not_exist_is_not_accepted(kube: KubeClient, namespace: str) -> None:

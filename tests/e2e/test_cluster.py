@@ -4,6 +4,7 @@ Tests go in order: each leaves the stack as the spec says."""
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from tests.e2e.toolchain.build import Toolchain
 ROWS, DIMENSION = 2000, 64
 NOTHING = "nothing"
 SESSION = 30.0  # seconds until etcd gives up a dead node (`common.session.ttl`)
+KILLS = int(os.environ.get("KITESTRING_E2E_KILLS", "1"))  # of query nodes; a minute each
 
 
 @pytest.fixture(scope="module")
@@ -132,40 +134,51 @@ class Load:
             self.longest = max(self.longest, now - began)
 
 
-def test_a_query_node_killed_under_search(site: Site, vectors: np.ndarray) -> None:
-    """At most the search that is on the node is lost: 2.3.5 holds it for some 25 s, and answers it
-    from another replica most times. About half a minute after the kill, when the lost replica is
-    rebuilt, some answers are empty: a fault of servers before 2.4.15 (milvus-io/milvus#36242).
-    Both are counted, and have to end."""
-    victim = site.pods("query-node")[0]["metadata"]["name"]
+def test_a_query_node_killed_under_search_loses_none(site: Site, vectors: np.ndarray) -> None:
+    """The search that is on the node is asked again of another replica, after some 12 s.
+
+    Servers before 2.4.15 may answer nothing while the lost replica is rebuilt, about half a minute
+    later (milvus-io/milvus#36242): such answers are counted, and have to end.
+    """
     with site.milvus() as milvus, Load(milvus, vectors) as load:
         eventually(lambda: len(load.answered) >= 20, what="searches are answered")
-        killed = time.monotonic()
-        site.kubectl("delete", "pod", victim, "--grace-period=0", "--force")
-        eventually(lambda: site.ready("query-node") == 3, what="3 query nodes are ready")
-        eventually(lambda: time.monotonic() > killed + SESSION + 10, what="its session has ended")
-
-        def calm() -> bool:
-            now = time.monotonic()
-            return not [t for t in load.empty if t > now - 10] and now - load.answered[-1] < 5
-
-        eventually(calm, what="every search of 10 s finds its row")
-    empty = [round(t - killed, 1) for t in load.empty]
-    after = [t for t in load.answered if t > killed]
+        kills = [_kill(site, load) for _ in range(KILLS)]
     figures = {
+        "kills": KILLS,
         "searches": len(load.answered) + len(load.empty) + len(load.lost),
         "lost": len(load.lost),
-        "seconds_to_next_good_answer": round(after[0] - killed, 3),
+        "seconds_to_next_good_answer": [
+            round(min(t for t in load.answered if t > killed) - killed, 3) for killed in kills
+        ],
         "longest_search_seconds": round(load.longest, 3),
-        "empty_answers": len(empty),
-        "empty_from_to_seconds": [empty[0], empty[-1]] if empty else [],
+        "empty_answers": len(load.empty),
+        "empty_seconds_after_kill": [
+            round(t - max(k for k in kills if k <= t), 1) for t in load.empty
+        ],
     }
     report = ROOT / ".bench" / "query-node-killed.json"
     report.parent.mkdir(exist_ok=True)
     report.write_text(json.dumps(figures, indent=2) + "\n")
     print(figures)
-    assert len(load.lost) <= 1, load.lost
-    assert all(t > SESSION / 2 for t in empty), "empty answers before the replica was rebuilt"
+    assert not load.lost, load.lost
+    early = [t for t in figures["empty_seconds_after_kill"] if t < SESSION / 2]
+    assert not early, "empty answers before the replica was rebuilt"
+
+
+def _kill(site: Site, load: Load) -> float:
+    """Kills the pod of a query node by force; returns when, after all is calm again."""
+    victim = site.pods("query-node")[0]["metadata"]["name"]
+    killed = time.monotonic()
+    site.kubectl("delete", "pod", victim, "--grace-period=0", "--force")
+    eventually(lambda: site.ready("query-node") == 3, what="3 query nodes are ready")
+    eventually(lambda: time.monotonic() > killed + SESSION + 10, what="its session has ended")
+
+    def calm() -> bool:
+        now = time.monotonic()
+        return not [t for t in load.empty if t > now - 10] and now - load.answered[-1] < 5
+
+    eventually(calm, what="every search of 10 s finds its row")
+    return killed
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import json
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -169,6 +170,28 @@ def test_a_larger_volume_grows_in_place(site: Site, documents: Path) -> None:
     claim = json.loads(site.kubectl("get", "pvc", "data-solo-minio-0", "-o", "json"))
     assert claim["spec"]["resources"]["requests"]["storage"] == "3Gi"
     assert site.engine.preview().unchanged
+
+
+def test_pods_show_a_new_certificate_after_one_up(site: Site, documents: Path) -> None:
+    def shown() -> str:
+        """The certificate that the server shows, as PEM."""
+        address = site.pods("standalone")[0]["status"]["podIP"]
+        return ssl.get_server_certificate((address, 19530), timeout=10).strip()
+
+    def wanted() -> str:
+        secret = json.loads(site.kubectl("get", "secret", "solo-tls", "-o", "json"))["data"]
+        return base64.b64decode(secret["tls.crt"]).decode().strip()
+
+    before = shown()
+    site.spec["deployment"]["security"]["tls"]["hosts"] = ["milvus.example"]
+    site.save()
+    done = site.engine.up()
+    assert {s.name for s in done.changed} == {"solo-tls-values", "solo-tls", "solo-standalone"}
+    assert before != wanted() == shown()
+    (pod,) = site.pods("standalone")
+    assert pod["metadata"]["annotations"]["kitestring/secrets"] == "solo-minio=1,solo-tls=2"
+    assert site.engine.preview().unchanged
+    assert site.drift() == (0, [])
 
 
 def test_destroy_keeps_the_volumes_and_up_finds_them(site: Site, documents: Path) -> None:

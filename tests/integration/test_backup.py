@@ -188,7 +188,7 @@ def test_a_restored_copy_has_the_rows_of_the_boundary(
     result = restored(
         spec_file, milvus, second, prefix="r_", on_phase=lambda phase, _: phases.append(phase)
     )
-    assert phases == ["copy", "import", "index", "load"]
+    assert phases == ["copy", "import", "load", "first_answer", "index"]
     assert scanned(milvus, f"r_{name}") == wanted
     assert any(f"{name}_alias" in note for note in result.notes)
     source, copy = milvus.describe(name), milvus.describe(f"r_{name}")

@@ -7,43 +7,57 @@ are acknowledged. The boundary is that timestamp in whole milliseconds, rounded 
 deletes with a later one are left out when the backup is read or restored, and the segments are
 those that the flush has named. Without that, an upsert that comes while the backup runs could take
 its old row away (by a delta log, or by a compaction that drops it) and not be there itself.
+
+Segments that were sealed before can't change: they are copied while the server flushes.
 """
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from kitestring import __version__
-from kitestring.backup import pool
 from kitestring.backup.catalog import Catalog, new_backup_id, open_catalog
-from kitestring.backup.census import take_census
+from kitestring.backup.earlier import forget_damaged, look_back
+from kitestring.backup.fetch import Fetch
 from kitestring.backup.interrupts import stoppable
-from kitestring.backup.late import Placed, late_segments
-from kitestring.backup.lock import Lock, held
+from kitestring.backup.job import (
+    CANCELLED,
+    FAILED,
+    FLUSHING,
+    PUBLISHING,
+    Job,
+    Leftover,
+    leftovers,
+)
+from kitestring.backup.latency import guarded, search_probe
+from kitestring.backup.lock import held
+from kitestring.backup.plan import Before, SegmentsGoneError, check_clock, look, now, plan
+from kitestring.backup.pool import Source
+from kitestring.backup.surroundings import read_surroundings
+from kitestring.backup.sweep import sweep
+from kitestring.backup.wanted import label_of
+from kitestring.backup.wanted import names_of as names_of
 from kitestring.clients.milvus.protocol import Flushed, Milvus
-from kitestring.clients.store.connect import open_segment_store
-from kitestring.clients.store.protocol import ObjectInfo
+from kitestring.clients.store.connect import check_store, open_segment_store
+from kitestring.clients.store.protocol import ObjectStore
+from kitestring.clients.store.retrying import sturdy
+from kitestring.clients.store.throttle import Throttle, budgeted
 from kitestring.errors import (
     BackupError,
-    BackupRefused,
+    Interrupted,
+    KitestringError,
     ObjectMissing,
-    SegmentUnreadable,
-    UsageError,
 )
-from kitestring.model.backup import BackupManifest, CollectionBackup, SegmentBackup, StoredObject
-from kitestring.model.collection import CollectionInfo, Segment
-from kitestring.segments.layout import collection_files, segment_files, segment_ids
-from kitestring.segments.reader import SegmentRef, refuse_unknown, rows_written
+from kitestring.model.backup import BackupManifest, CollectionBackup
+from kitestring.spec.backup import Budget
 from kitestring.spec.loaded import LoadedSpec
 
 OnEvent = Callable[[str], None]
 _TICK = 0.2  # seconds; the server's clock ticks every 50 ms
-_SKEW = 60_000  # ms that the server's clock and ours may differ by
 _TRIES = 3  # flushes, when segments are collected while they are copied
-FLUSHED = "Flushed"
 
 
 def create_backup(
@@ -51,47 +65,63 @@ def create_backup(
     milvus: Milvus,
     *,
     collections: Sequence[str] | None = None,
+    budget: Budget | None = None,
+    read_back: str | None = None,
     on_event: OnEvent | None = None,
 ) -> BackupManifest:
     """Backs collections up: those named, or else all of the spec.
 
-    A run that fails or is killed leaves no backup in the catalog and blocks nothing.
+    A run that fails or is killed leaves no backup in the catalog and blocks nothing; the next one
+    takes over what it has copied.
+
+    Args:
+        budget: instead of the spec's.
+        read_back: all, new or keys, instead of the spec's.
 
     Raises:
-        BackupRefused: a precondition does not hold; nothing was written.
+        BackupRefused: a precondition does not hold; no backup was made.
         BackupBusy: another backup runs.
+        Interrupted: it was cancelled.
         StoreFull, StoreUnreachable, BackupError, SegmentUnreadable, MilvusError.
     """
     tell = on_event or (lambda _line: None)
     catalog = open_catalog(loaded)
-    source = pool.Source(*open_segment_store(loaded))
-    names, excluded = _names(loaded, milvus, collections)
+    catalog.prepare(loaded.spec.cluster.name)
+    store, root = open_segment_store(loaded)
+    names, excluded = names_of(loaded, milvus, collections)
+    spec = loaded.spec.backup
+    if spec is not None:
+        check_store(loaded, spec.store)
+    limits = budget or (spec.budget if spec else Budget())
+    throttle = Throttle(limits.max_bytes_per_second, limits.max_requests_per_second)
+    limited = throttle if limits != Budget() else None
+    # what the job says of itself does not wait for its turn
+    pool = sturdy(budgeted(catalog.store, limited))
+    catalog.store = sturdy(catalog.store)
+    source = Source(sturdy(budgeted(store, limited)), root)
+    how = "none" if not catalog.can_read else read_back or (spec.read_back if spec else "new")
     with stoppable(), held(catalog.store, "a backup") as lock:
         for line in catalog.sweep_partials():
             tell(line)
-        return _Run(loaded, milvus, catalog, source, lock, tell).run(names, excluded)
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """What is to be copied of one collection."""
-
-    info: CollectionInfo
-    segments: tuple[Placed, ...]
-    rows: Mapping[int, int]  # segment id -> rows as written, where the server has said so
-
-
-@dataclass(frozen=True, slots=True)
-class _Before:
-    """What there was just before the flush."""
-
-    info: CollectionInfo
-    segments: tuple[Segment, ...]
-    ids: frozenset[int]  # of all segments with files, dead ones too
-
-
-class _GoneError(Exception):
-    """Files of a segment were collected before they could be copied."""
+        dead = leftovers(catalog.store)
+        started = datetime.now(UTC)
+        job = Job(catalog.store, lock, new_backup_id(started), loaded.spec.cluster.name)
+        run = _Run(loaded, milvus, catalog, source, pool, job, throttle, how, tell)
+        try:
+            manifest = run.make(names, excluded, dead, limits.max_search_latency)
+            job.phase(PUBLISHING)
+            catalog.publish(manifest, lock)
+        except (KeyboardInterrupt, Interrupted) as error:
+            job.fail(CANCELLED, getattr(error, "message", "") or "it was interrupted")
+            raise
+        except KitestringError as error:
+            job.fail(FAILED, error.message)
+            raise
+        for line in sweep(catalog, manifest, job.planned, dead):
+            tell(line)
+        job.done()
+    _tell_made(manifest, tell)
+    return manifest
 
 
 class _Run:
@@ -102,227 +132,151 @@ class _Run:
         loaded: LoadedSpec,
         milvus: Milvus,
         catalog: Catalog,
-        source: pool.Source,
-        lock: Lock,
+        source: Source,
+        pool: ObjectStore,
+        job: Job,
+        throttle: Throttle,
+        read_back: str,
         tell: OnEvent,
     ) -> None:
         self.loaded, self.milvus, self.catalog = loaded, milvus, catalog
-        self.source, self.lock, self.tell = source, lock, tell
+        self.source, self.pool, self.job, self.tell = source, pool, job, tell
+        self.throttle, self.read_back = throttle, read_back
         self.cluster = loaded.spec.cluster.name
-        self.tally = pool.Tally()
-        newest = catalog.newest(self.cluster)
-        self.known = pool.known_objects(catalog.store, self.cluster, newest)
 
-    def run(self, names: Sequence[str], excluded: Sequence[str]) -> BackupManifest:
-        created = _now()
-        for _ in range(_TRIES):
-            try:
-                boundary, done = self._attempt(names)
-                break
-            except (ObjectMissing, _GoneError) as error:
-                self.tell(f"segments were collected meanwhile ({error}); flushing again")
-        else:
-            raise BackupError(
-                "the server kept removing segments while they were copied",
-                hint="raise `dataCoord.gc.dropTolerance` of the server: hours, not seconds",
-            )
-        total = sum({o.key: o.size for c in done for s in c.segments for o in s.objects}.values())
-        manifest = BackupManifest(
-            id=new_backup_id(datetime.fromtimestamp(created / 1000, UTC)),
+    def make(
+        self,
+        names: Sequence[str],
+        excluded: Sequence[str],
+        dead: Sequence[Leftover],
+        max_latency: float | None,
+    ) -> BackupManifest:
+        infos = [self.milvus.describe(name) for name in names]
+        probe = search_probe(self.milvus, infos) if max_latency is not None else None
+        if max_latency is not None and probe is None:
+            self.tell("no collection is loaded: there is no search whose latency could be seen")
+        around = read_surroundings(self.milvus)
+        earlier = look_back(self.catalog, self.cluster, {i.name: i.id for i in infos}, dead)
+        sealed = self.catalog.sealed
+        fetch = Fetch(
+            self.source,
+            self.pool,
+            earlier,
+            self.job,
+            read_back=self.read_back,
+            changed=sealed.changed_since_written if sealed else lambda _key: False,
+            stop=self.throttle.stop,
+        )
+        with guarded(self.throttle, probe, max_latency, self.tell):
+            boundary, done = self._tries(fetch, names)
+        if boundary < earlier.newest_boundary:
+            self.tell("the newest backup holds writes of later than this one: a clock was set back")
+        known = earlier.known
+        if self.read_back == "none":
+            self.tell("nothing here opens what it seals: `backup verify` elsewhere has to prove it")
+        sizes = {o.key: o.size for c in done for o in c.objects}
+        copied = sum(size for key, size in known.copied.items() if key in sizes)
+        forget_damaged(self.catalog.store, known.damaged & set(known.copied))
+        self.job.phase(PUBLISHING)
+        return BackupManifest(
+            id=self.job.state.id,
             cluster=self.cluster,
             method="physical",
-            created_at=created,
-            finished_at=_now(),
+            created_at=self.job.state.started,
+            finished_at=now(),
             boundary=boundary,
             server_version=self.milvus.version(),
             tool_version=__version__,
             collections=done,
-            excluded=tuple(excluded),
-            copied_bytes=self.tally.copied_bytes,
-            reused_bytes=max(0, total - self.tally.copied_bytes),
+            excluded=(*excluded, *around.left_out),
+            copied_bytes=copied,
+            reused_bytes=sum(sizes.values()) - copied,
+            database=around.database,
+            database_properties=around.properties,
+            access=around.access,
+            read_back=self._as_read(known.copied.keys() >= sizes.keys()),
+            seconds={name: round(spent, 3) for name, spent in self.job.seconds.items()},
         )
-        self.catalog.publish(manifest, self.lock)
-        self.tell(
-            f"{manifest.id}: {manifest.rows:,} rows, {manifest.copied_bytes:,} bytes copied, "
-            f"{manifest.reused_bytes:,} reused"
+
+    def _as_read(self, all_new: bool) -> str:
+        return "all" if all_new and self.read_back == "new" else self.read_back
+
+    def _tries(
+        self, fetch: Fetch, names: Sequence[str]
+    ) -> tuple[int, tuple[CollectionBackup, ...]]:
+        for _ in range(_TRIES):
+            self.throttle.restart()
+            try:
+                return self._attempt(fetch, names)
+            except (ObjectMissing, SegmentsGoneError) as error:
+                self.tell(f"segments were collected meanwhile ({error}); flushing again")
+        raise BackupError(
+            "the server kept removing segments while they were copied",
+            hint="raise `dataCoord.gc.dropTolerance` of the server: hours, not seconds",
         )
-        return manifest
 
-    def _attempt(self, names: Sequence[str]) -> tuple[int, tuple[CollectionBackup, ...]]:
-        before = {name: self._look(name) for name in names}
-        flushed = self._flush(names)
-        # all plans before the first copy: files of replaced segments are not kept for ever
-        plans = [self._plan(before[n], flushed.segments[n], flushed.until) for n in names]
-        return flushed.until, tuple(self._copy(plan, flushed.until) for plan in plans)
+    def _attempt(
+        self, fetch: Fetch, names: Sequence[str]
+    ) -> tuple[int, tuple[CollectionBackup, ...]]:
+        before = {name: look(self.milvus, self.source, name) for name in names}
+        flushed = self._flush(fetch, before)
+        # all plans before the next copy: files of replaced segments are not kept for ever
+        plans = [
+            plan(self.milvus, self.source, before[n], flushed.segments[n], flushed.until)
+            for n in names
+        ]
+        done = []
+        for one in plans:
+            self.tell(f"{one.info.name}: {len(one.segments)} segments, {len(one.objects)} objects")
+            label = label_of(self.loaded, one.info)
+            done.append(fetch.collection(one, flushed.until, label))
+        return flushed.until, tuple(done)
 
-    def _look(self, name: str) -> _Before:
-        info = self.milvus.describe(name)
-        ids = segment_ids(self.source.store, self.source.root, info.id)
-        return _Before(info, tuple(self.milvus.segments(name)), frozenset(ids))
-
-    def _flush(self, names: Sequence[str]) -> Flushed:
-        self.tell(f"flushing {', '.join(names)}")
+    def _flush(self, fetch: Fetch, before: dict[str, Before]) -> Flushed:
+        """Flushes; what is sealed already is copied meanwhile."""
+        self.tell(f"flushing {', '.join(before)}")
+        sealed = [o for one in before.values() for o in one.sealed]
+        self.job.phase(FLUSHING, "", len(sealed), sum(o.size for o in sealed))
         time.sleep(_TICK)  # so that what was acknowledged before we were called is in
-        asked = _now()
-        flushed = self.milvus.flush_through(names)
-        ahead = flushed.until - asked
-        if abs(ahead) > _SKEW:
-            raise BackupRefused(
-                f"the server's clock and this machine's differ by {ahead / 1000:.0f} s: the age "
-                "of a backup would be wrong",
-                hint="set both by NTP",
-            )
+        asked = now()
+        flush = _Later(lambda: self.milvus.flush_through(list(before)))
+        # the plans are to be made as soon as it is done: files of dead segments are removed
+        fetch.take(sealed, missing_ok=True, enough=lambda: flush.wait(0))
+        while not flush.wait(0.2):
+            self.job.beat()
+        flushed = flush.result()
+        check_clock(flushed, asked)
         return flushed
 
-    def _plan(self, before: _Before, ids: Sequence[int], until: int) -> _Plan:
-        """The objects of the segments that hold the rows at the boundary.
 
-        Those are the ones that the flush has named, also where compaction has replaced one since:
-        the files of a replaced segment stay for hours, and deletes that came after the boundary
-        may have taken rows from its replacement. And the late ones: see `backup.late`.
-        """
-        info = before.info
-        live = {s.id: s for s in self.milvus.segments(info.name)}
-        known = {s.id: s for s in before.segments} | live
-        for segment in known.values():
+class _Later:
+    """A call in a thread that nobody has to wait for."""
+
+    def __init__(self, call: Callable[[], Flushed]) -> None:
+        self._found: list[Flushed | BaseException] = []
+
+        def work() -> None:
             try:
-                refuse_unknown(segment)
-            except SegmentUnreadable as error:
-                raise BackupRefused(error.message, hint=error.hint, subject=info.name) from None
-        found = {
-            id_: Placed(SegmentRef(info.id, partition, id_), files)
-            for (partition, id_), files in collection_files(
-                self.source.store, self.source.root, info.id
-            ).items()
-            if files.insert
-        }
-        for id_ in set(ids) - set(found):
-            self._explain_absence(info.name, id_, live.get(id_), known.get(id_))
-        named = [found[id_] for id_ in ids if id_ in found]
-        others = [p for id_, p in found.items() if id_ not in before.ids and id_ not in ids]
-        late = late_segments(self.source.store, named, others, until << 18)
-        rows = {id_: s.rows for id_, s in known.items() if id_ in ids and s.state == FLUSHED}
-        return _Plan(info, (*named, *late), rows)
+                self._found.append(call())
+            except BaseException as error:  # noqa: BLE001 - it is raised where the result is asked for
+                self._found.append(error)
 
-    def _explain_absence(
-        self, name: str, id_: int, live: Segment | None, known: Segment | None
-    ) -> None:
-        """A segment of the flush has no files: that is right only for one without rows."""
-        if live is not None and live.rows:
-            raise BackupRefused(
-                f"segment {id_} of `{name}` is live, but it has no files below "
-                f"{self.source.store.url}/{self.source.root}",
-                hint="correct `storage` in the spec: the bucket and root path of the server",
-                subject=name,
-            )
-        if known is not None and known.rows:
-            raise _GoneError(f"segment {id_} of {name}")
+        self._thread = threading.Thread(target=work, name="flush", daemon=True)
+        self._thread.start()
 
-    def _copy(self, plan: _Plan, boundary: int) -> CollectionBackup:
-        info = plan.info
-        objects = [o for placed in plan.segments for o in placed.files.all()]
-        self.tell(f"{info.name}: {len(plan.segments)} segments, {len(objects)} objects")
-        stored = pool.take_all(
-            self.source,
-            self.catalog.store,
-            self.cluster,
-            objects,
-            self.known,
-            tally=self.tally,
-            alive=self.lock.renew,
-        )
-        self.tell(f"{info.name}: reading it back from the backup")
-        reader = pool.PoolReader(
-            self.catalog.store,
-            stored.values(),
-            repair=pool.repairer(self.source, self.catalog.store),
-        )
-        segments = tuple(
-            self._segment(reader, placed, plan.rows.get(placed.ref.segment), stored)
-            for placed in plan.segments
-        )
-        census = take_census(
-            reader,
-            info.id,
-            info.schema,
-            segments,
-            boundary=boundary,
-            label=_label(self.loaded, info),
-            alive=self.lock.renew,
-        )
-        reader.rest()
-        return CollectionBackup(
-            name=info.name,
-            id=info.id,
-            schema=info.schema,
-            shards=info.shards,
-            partitions=info.partitions,
-            consistency=info.consistency,
-            properties=info.properties,
-            indexes=tuple(state.index for state in info.indexes),
-            aliases=info.aliases,
-            loaded=info.loaded,
-            replicas=info.replicas,
-            segments=segments,
-            digest=census.digest,
-            models=census.models,
-            deleted_keys=census.deleted_keys,
-        )
+    def wait(self, seconds: float) -> bool:
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
 
-    def _segment(
-        self,
-        reader: pool.PoolReader,
-        placed: Placed,
-        rows: int | None,
-        stored: Mapping[str, StoredObject],
-    ) -> SegmentBackup:
-        ref, files = placed.ref, placed.files
-
-        def of(infos: Iterable[ObjectInfo]) -> tuple[StoredObject, ...]:
-            return tuple(stored[self.source.relative(o.key)] for o in infos)
-
-        if rows is None:  # late, or replaced before the server was asked how many it has
-            in_pool = segment_files(reader, "", ref.collection, ref.partition, ref.segment)
-            rows = rows_written(reader, in_pool, ref)
-        return SegmentBackup(
-            id=ref.segment,
-            partition_id=ref.partition,
-            rows=rows,
-            insert=of(o for logs in files.insert.values() for o in logs),
-            delta=of(files.delta),
-            stats=of(files.stats),
-        )
+    def result(self) -> Flushed:
+        found = self._found[0]
+        if isinstance(found, BaseException):
+            raise found
+        return found
 
 
-def _names(
-    loaded: LoadedSpec, milvus: Milvus, asked: Sequence[str] | None
-) -> tuple[list[str], list[str]]:
-    """What to back up, and what of the server is left out; by their real names."""
-    if asked is not None and not asked:
-        raise UsageError("no collection is named")
-    there = milvus.list_collections()
-    wanted = list(asked) if asked is not None else [c.name for c in loaded.spec.collections]
-    wanted = wanted or there
-    missing = [name for name in wanted if not milvus.has_collection(name)]
-    if missing:
-        listed = ", ".join(f"`{name}`" for name in missing)
-        raise BackupRefused(
-            f"the server has no collection {listed}",
-            hint="create what the spec names, or name the collections to back up",
-            subject=missing[0],
-        )
-    if not wanted:
-        raise BackupRefused("the server has no collections", hint="there is nothing to back up")
-    names = list(dict.fromkeys(milvus.describe(name).name for name in wanted))
-    return names, [name for name in there if name not in names]
-
-
-def _label(loaded: LoadedSpec, info: CollectionInfo) -> str | None:
-    """The field that names a row's embedding model, where the collection has it."""
-    spec = loaded.spec.collection(info.name)
-    name = spec.fields.embedding_model if spec else "embedding_model"
-    return name if name and info.schema.field(name) else None
-
-
-def _now() -> int:
-    return int(time.time() * 1000)
+def _tell_made(manifest: BackupManifest, tell: OnEvent) -> None:
+    tell(
+        f"{manifest.id}: {manifest.rows:,} rows, {manifest.copied_bytes:,} bytes copied, "
+        f"{manifest.reused_bytes:,} reused"
+    )

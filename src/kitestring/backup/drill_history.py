@@ -1,8 +1,9 @@
 """The drill history: one JSON record for each drill, in `<state>/drills/<id>.json`.
 
-A record is written in one step and never changed. A record that can't be read is reported, in
-`summaries()` as a drill that did not pass, by `record()` and `records()` as an error: a history
-that skips what it can't read would claim more than it knows.
+Where the spec has `backup.signing`, the signature of a record stands beside it in `<id>.sig`, and a
+record without a good one is not believed. A record is written in one step and never changed. One
+that can't be read is reported, in `summaries()` as a drill that did not pass, by `record()` and
+`records()` as an error: a history that skips what it can't read would claim more than it knows.
 """
 
 from __future__ import annotations
@@ -14,7 +15,13 @@ import secrets
 from datetime import UTC, datetime
 from pathlib import Path
 
-from kitestring.errors import DrillNotFound, DrillRecordUnreadable
+from kitestring.backup.seal.sign import Signer, Verifier, signer_of, verifier_of
+from kitestring.errors import (
+    DrillNotFound,
+    DrillRecordUnreadable,
+    DrillRefused,
+    SignatureInvalid,
+)
 from kitestring.model.codec import from_plain, to_plain
 from kitestring.model.drill import DRILL_VERSION, DrillRecord, DrillSummary
 from kitestring.spec.loaded import LoadedSpec
@@ -29,10 +36,33 @@ def new_drill_id(now: datetime) -> str:
 
 
 class DrillHistory:
-    """The records of one folder."""
+    """The records of one folder.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        signer: signs what is written; None for unsigned records.
+        verifier: believes what is read; None believes everything.
+    """
+
+    def __init__(
+        self, folder: Path, signer: Signer | None = None, verifier: Verifier | None = None
+    ) -> None:
         self.folder = folder
+        self._signer, self._verifier = signer, verifier
+
+    def check_writable(self) -> None:
+        """Says beforehand that a record could not be believed, or signed.
+
+        Raises:
+            DrillRefused: the spec believes signed records only, and names no private key.
+            SecretMissing, SealKeyInvalid: the private key can't be read.
+        """
+        if self._signer is not None:
+            self._signer.sign_document(b"", "check")
+        elif self._verifier is not None:
+            raise DrillRefused(
+                "the spec believes signed drill records only, and names no key to sign them with",
+                hint="name `backup.signing.key` in the spec of the host that drills",
+            )
 
     def write(self, record: DrillRecord) -> Path:
         """Keeps a record; it is there whole or not at all.
@@ -43,18 +73,13 @@ class DrillHistory:
         """
         if not _ID.fullmatch(record.id):
             raise ValueError(f"{record.id!r} is no drill id")
+        data = json.dumps(to_plain(record), indent=2, allow_nan=False).encode() + b"\n"
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / f"{record.id}.json"
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            with temporary.open("w") as file:
-                json.dump(to_plain(record), file, indent=2, allow_nan=False)
-                file.write("\n")
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        if self._signer is not None:  # first: a record is never there without its signature
+            signature = self._signer.sign_document(data, _context(record.id))
+            _place(path.with_suffix(".sig"), signature)
+        _place(path, data)
         return path
 
     def ids(self) -> list[str]:
@@ -83,7 +108,10 @@ class DrillHistory:
             )
         path = self.folder / f"{wanted}.json"
         try:
-            data = json.loads(path.read_text())
+            raw = path.read_bytes()
+            if self._verifier is not None:
+                self._check(raw, wanted)
+            data = json.loads(raw)
             if isinstance(data, dict) and data.get("schema_version") != DRILL_VERSION:
                 raise ValueError(
                     f"schema_version is {data.get('schema_version')!r}, not {DRILL_VERSION}"
@@ -91,13 +119,19 @@ class DrillHistory:
             found = from_plain(DrillRecord, data)
             if found.id != wanted:
                 raise ValueError(f"the record says that its id is {found.id!r}")
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, SignatureInvalid) as error:
             raise DrillRecordUnreadable(
                 f"the drill record {path} can't be read: {error}",
                 hint="restore the file from a copy, or move it out of the history",
                 subject=wanted,
             ) from None
         return found
+
+    def _check(self, raw: bytes, drill_id: str) -> None:
+        path = self.folder / f"{drill_id}.sig"
+        signature = path.read_bytes() if path.exists() else None
+        if self._verifier is not None:
+            self._verifier.check_document(raw, _context(drill_id), signature)
 
     def records(self) -> list[DrillRecord]:
         """All records, newest first.
@@ -130,12 +164,32 @@ def summary_of(record: DrillRecord) -> DrillSummary:
         rpo_seconds=record.rpo_seconds,
         rto_seconds=record.rto_seconds,
         phases={phase.name: phase.seconds for phase in record.phases},
+        full_seconds=record.full_seconds,
+        sampled=record.sampled,
     )
 
 
 def open_history(loaded: LoadedSpec) -> DrillHistory:
     """The history in the spec's state directory; nothing is created until a record is written."""
-    return DrillHistory(loaded.state_dir / FOLDER)
+    return DrillHistory(loaded.state_dir / FOLDER, signer_of(loaded), verifier_of(loaded))
+
+
+def _context(drill_id: str) -> str:
+    """What a signature says that it is of."""
+    return f"drill {drill_id}"
+
+
+def _place(path: Path, data: bytes) -> None:
+    """Writes a file in one step."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _time_of(drill_id: str) -> int:

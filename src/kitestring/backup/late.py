@@ -58,7 +58,7 @@ def late_segments(
 def _logs_until(store: ObjectReader, placed: Placed, until: int) -> int:
     """How many of its logs, from the first on, hold a row up to `until`."""
     found = 0
-    for position in range(len(placed.files.insert.get(TIMESTAMP_FIELD, []))):
+    for position in range(placed.files.logs):
         times = system_column(store, placed.files, TIMESTAMP_FIELD, position, placed.ref)
         if times.min() <= until:
             found = position + 1
@@ -66,7 +66,7 @@ def _logs_until(store: ObjectReader, placed: Placed, until: int) -> int:
 
 
 def _row_ids(store: ObjectReader, placed: Placed) -> npt.NDArray[np.int64]:
-    count = len(placed.files.insert.get(ROW_ID_FIELD, []))
+    count = placed.files.logs
     logs = [
         system_column(store, placed.files, ROW_ID_FIELD, position, placed.ref)
         for position in range(count)

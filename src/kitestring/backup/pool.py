@@ -8,17 +8,16 @@ same: an object of the pool is never overwritten by another content.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
-from itertools import islice
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
 
 from kitestring.clients.store.protocol import ObjectInfo, ObjectStore, join, sha256_of
 from kitestring.errors import BackupDamaged, ObjectMissing
-from kitestring.model.backup import BackupManifest, StoredObject
+from kitestring.model.backup import StoredObject
 
 POOL = "pool"
-_SKEW = 5_000  # ms that the clocks of two stores may differ by
+DAMAGED = "damaged.json"  # keys of the pool that a verification has found wrong
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,113 +34,6 @@ class Source:
         return join(self.root, relative)
 
 
-@dataclass
-class Tally:
-    """What has been copied so far."""
-
-    copied_bytes: int = 0
-    copied: int = 0  # objects
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What is in the pool: sizes from a listing, checksums from the newest manifest."""
-
-    sizes: Mapping[str, int] = field(default_factory=dict)
-    records: Mapping[str, StoredObject] = field(default_factory=dict)  # by source key
-    recorded_at: int = 0  # ms since the epoch
-    fresh: dict[str, StoredObject] = field(default_factory=dict)  # brought in by this run
-
-    def reusable(self, source: str, info: ObjectInfo) -> StoredObject | None:
-        """The pool's copy of a source object; None when it can't be told without reading."""
-        fresh = self.fresh.get(source)
-        if fresh is not None and fresh.size == info.size:
-            return fresh
-        record = self.records.get(source)
-        if (
-            record is not None
-            and record.size == info.size == self.sizes.get(record.key)
-            # written again since then: then the name proves nothing
-            and info.modified <= self.recorded_at + _SKEW
-        ):
-            return record
-        return None
-
-
-def known_objects(store: ObjectStore, cluster: str, newest: BackupManifest | None) -> Known:
-    """Lists the pool of a cluster."""
-    sizes = {found.key: found.size for found in store.list(f"{POOL}/{cluster}/")}
-    if newest is None:
-        return Known(sizes)
-    objects = (o for c in newest.collections for s in c.segments for o in s.objects)
-    return Known(sizes, {o.source: o for o in objects}, newest.finished_at)
-
-
-def take(
-    source: Source, pool: ObjectStore, cluster: str, info: ObjectInfo, known: Known
-) -> tuple[StoredObject, bool]:
-    """Brings one object into the pool; the flag says whether it had to be copied.
-
-    Raises:
-        ObjectMissing: the source has it no more.
-    """
-    relative = source.relative(info.key)
-    found = known.reusable(relative, info)
-    if found is not None:
-        return found, False
-    key = join(POOL, cluster, relative)
-    if key in known.sizes:
-        # of an older backup, or of a run that was killed: only its content tells
-        size, sha256 = sha256_of(source.store, info.key)
-        if sha256_of(pool, key) == (size, sha256):
-            return StoredObject(key, relative, size, sha256), False
-        key = f"{key}.{sha256[:12]}"
-    size, sha256 = pool.copy_from(source.store, info.key, key)
-    return StoredObject(key, relative, size, sha256), True
-
-
-def take_all(
-    source: Source,
-    pool: ObjectStore,
-    cluster: str,
-    objects: Iterable[ObjectInfo],
-    known: Known,
-    *,
-    tally: Tally,
-    threads: int = 8,
-    alive: Callable[[], None] = lambda: None,
-) -> dict[str, StoredObject]:
-    """Brings objects into the pool, several at a time; returns them by source key.
-
-    Args:
-        alive: called after each object, in the caller's thread.
-
-    Raises:
-        ObjectMissing: the source has one of them no more. Nothing is left running.
-    """
-    done: dict[str, StoredObject] = {}
-    left = iter(objects)
-    with ThreadPoolExecutor(threads, thread_name_prefix="copy") as executor:
-        running: set[Future[tuple[StoredObject, bool]]] = set()
-        try:
-            while True:
-                for info in islice(left, 2 * threads - len(running)):
-                    running.add(executor.submit(take, source, pool, cluster, info, known))
-                if not running:
-                    return done
-                finished, running = wait(running, return_when=FIRST_COMPLETED)
-                for future in finished:
-                    stored, copied = future.result()
-                    done[stored.source] = known.fresh[stored.source] = stored
-                    if copied:
-                        tally.copied += 1
-                        tally.copied_bytes += stored.size
-                    alive()
-        except BaseException:
-            executor.shutdown(wait=True, cancel_futures=True)
-            raise
-
-
 class PoolReader:
     """The objects of a backup under the keys that they had, each checked against its checksum.
 
@@ -150,6 +42,7 @@ class PoolReader:
 
     Args:
         repair: brings a damaged object back from its source; None where there is none.
+        read: gets an object from elsewhere than the pool: the same bytes, says their checksum.
 
     Raises (get):
         BackupDamaged: the pool's object is missing or changed.
@@ -161,21 +54,29 @@ class PoolReader:
         objects: Iterable[StoredObject],
         *,
         repair: Callable[[StoredObject], None] | None = None,
+        read: Callable[[StoredObject], bytes] | None = None,
     ) -> None:
-        self._pool = pool
+        self._from = read or (lambda stored: pool.get(stored.key))
         self._objects = {o.source: o for o in objects}
+        self._sources = sorted(self._objects)
         self._repair = repair
         self._unread = set(self._objects)
 
-    def rest(self) -> None:
-        """Reads what nobody has read yet, so that every object has been checked."""
-        for key in sorted(self._unread):
+    def rest(self, wanted: Collection[str] | None = None) -> None:
+        """Reads what nobody has read yet, so that every object has been checked.
+
+        Args:
+            wanted: source keys; None for all.
+        """
+        for key in sorted(self._unread if wanted is None else self._unread.intersection(wanted)):
             self.get(key)
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        for source in sorted(self._objects):
-            if source.startswith(prefix):
-                yield ObjectInfo(source, self._objects[source].size, 0)
+        for position in range(bisect_left(self._sources, prefix), len(self._sources)):
+            source = self._sources[position]
+            if not source.startswith(prefix):
+                return
+            yield ObjectInfo(source, self._objects[source].size, 0)
 
     def get(self, key: str) -> bytes:
         try:
@@ -193,9 +94,11 @@ class PoolReader:
 
     def _read(self, wanted: StoredObject) -> tuple[bytes, str]:
         try:
-            data = self._pool.get(wanted.key)
+            data = self._from(wanted)
         except ObjectMissing:
             return b"", f"the object {wanted.key} is missing"
+        except BackupDamaged as error:  # sealed, and not as it was sealed
+            return b"", error.message
         if len(data) != wanted.size:
             return b"", f"the object {wanted.key} has {len(data)} bytes, not {wanted.size}"
         if hashlib.sha256(data).hexdigest() != wanted.sha256:

@@ -140,7 +140,7 @@ def not_drilled(loaded: LoadedSpec, snapshot: Snapshot) -> Iterator[Finding]:
     if objectives is None or not _readable(loaded, snapshot):
         return
     drills = _newest_first(snapshot)
-    passed = next((d for d in drills if d.passed), None)
+    passed = next((d for d in drills if d.passed and d.sampled is None), None)
     wanted = f"a passed drill every {format_duration(objectives.drill_every)}"
     if drills and not drills[0].passed:
         message = f"the newest drill `{drills[0].id}` did not pass"
@@ -194,7 +194,8 @@ def _readable(loaded: LoadedSpec, snapshot: Snapshot) -> list[BackupSummary]:
 
 
 def _proven(backup: BackupSummary, snapshot: Snapshot) -> bool:
-    drilled = any(d.backup == backup.id and d.passed for d in snapshot.drills)
+    # a drill of a sample proves nothing of the rest
+    drilled = any(d.backup == backup.id and d.passed and d.sampled is None for d in snapshot.drills)
     return backup.verified_at is not None or drilled
 
 

@@ -5,7 +5,18 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 
-from kitestring.checks import alias, backup, index, index_rows, infra, labels, load, rows, schema
+from kitestring.checks import (
+    alias,
+    backup,
+    index,
+    index_rows,
+    infra,
+    labels,
+    load,
+    retention,
+    rows,
+    schema,
+)
 from kitestring.checks.base import Check
 from kitestring.errors import UsageError
 
@@ -18,6 +29,7 @@ CHECKS: tuple[Check, ...] = (
     *rows.CHECKS,
     *labels.CHECKS,
     *backup.CHECKS,
+    *retention.CHECKS,
     *infra.CHECKS,
 )
 BY_ID = {check.id: check for check in CHECKS}

@@ -21,34 +21,68 @@ def drill() -> None:
 @drill.command()
 @spec_option
 @click.option("--backup", default="latest", show_default=True, help="Id of the backup to restore")
+@click.option("--at", metavar="TIME", help="The newest backup that holds nothing later")
+@click.option(
+    "--sample", type=float, metavar="PART", help="Restore segments with this part of the rows only"
+)
+@click.option(
+    "--target-spec",
+    metavar="FILE",
+    help="Spec of a cluster to restore to, into a database of its own  [default: a second "
+    "server on this machine]",
+)
 @output_option("text", "json", "html", "markdown")
 @out_option
-@click.option("--keep", is_flag=True, help="Leave the restored server running")
-def run(spec_file: str | None, backup: str, output: str, out: Path | None, keep: bool) -> int:
-    """Restore a backup into a second server, compare, record, tear down.
+@click.option("--keep", is_flag=True, help="Leave the restored copy")
+def run(
+    spec_file: str | None,
+    backup: str,
+    at: str | None,
+    sample: float | None,
+    target_spec: str | None,
+    output: str,
+    out: Path | None,
+    keep: bool,
+) -> int:
+    """Restore a backup into a server that is not the source, compare, record, tear down.
 
     Exit code 2 when an objective of the spec is missed or the backup does not restore.
     """
     from kitestring.drill.show import check_out, show_record
 
     check_out(out)
+    from kitestring.backup.restore.choose import parse_instant
     from kitestring.drill.run import run_drill
 
-    record = run_drill(load_spec(spec_file), backup=backup, keep_target=keep, on_event=note)
+    record = run_drill(
+        load_spec(spec_file),
+        backup=backup,
+        at=parse_instant(at) if at else None,
+        sample=sample,
+        target=load_spec(target_spec) if target_spec else None,
+        keep_target=keep,
+        on_event=note,
+    )
     show_record(record, output, out)
     return 0 if record.passed else 2
 
 
 @drill.command("list")
 @spec_option
-@output_option("text", "json")
+@output_option("text", "json", "prometheus")
 def list_(spec_file: str | None, output: str) -> int:
     """List the drills of the history, newest first. Exit code 1 when one can't be read."""
     from kitestring.backup.drill_history import open_history
     from kitestring.render.drill import drills_json, drills_text
 
-    drills = open_history(load_spec(spec_file)).summaries()
-    click.echo(drills_json(drills) if output == "json" else drills_text(drills), nl=False)
+    loaded = load_spec(spec_file)
+    drills = open_history(loaded).summaries()
+    if output == "prometheus":
+        from kitestring.backup.metrics import drill_metrics
+
+        click.echo(drill_metrics(loaded), nl=False)
+    else:
+        click.echo(drills_json(drills) if output == "json" else drills_text(drills), nl=False)
     return 0 if all(d.readable for d in drills) else 1
 
 
@@ -64,4 +98,32 @@ def show(drill_id: str, spec_file: str | None, output: str, out: Path | None) ->
 
     check_out(out)
     show_record(open_history(load_spec(spec_file)).record(drill_id), output, out)
+    return 0
+
+
+@drill.command()
+@spec_option
+@output_option("text", "json", "html")
+@out_option
+def history(spec_file: str | None, output: str, out: Path | None) -> int:
+    """Show how drills went over time. Exit code 1 when a record can't be read."""
+    from kitestring.drill.show import check_out, read_history, show_history
+
+    check_out(out)
+    found = read_history(load_spec(spec_file))
+    show_history(found, output, out)
+    return 0 if all(d.readable for d in found.drills) else 1
+
+
+@drill.command()
+@click.argument("drill_id", metavar="[ID]", required=False)
+@spec_option
+@out_option
+def report(drill_id: str | None, spec_file: str | None, out: Path | None) -> int:
+    """Write one page: a drill (the newest, without ID) and the history of all."""
+    from kitestring.drill.show import check_out, read_history, show_report
+
+    check_out(out)
+    loaded = load_spec(spec_file)
+    show_report(loaded, read_history(loaded), drill_id or "latest", out)
     return 0

@@ -63,6 +63,8 @@ def _embedded(loaded: LoadedSpec, collection: CollectionSpec, model: EmbeddingMo
 
 def _unfit(backup: CollectionBackup, collection: CollectionSpec, queries: Queries) -> str:
     field = backup.schema.field(collection.fields.vector)
+    if field is not None and field.type != "FLOAT_VECTOR":
+        return f"a model gives float vectors, and `{field.name}` is {field.type}"
     if field is None or field.dim == queries.vectors.shape[1]:
         return ""
     return f"they have {queries.vectors.shape[1]} dimensions, the stored vectors {field.dim}"

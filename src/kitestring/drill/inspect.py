@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import pyarrow as pa
 
+from kitestring.backup.restore import RestoreTarget
+from kitestring.backup.restore.differences import definition_differences
 from kitestring.clients.milvus.protocol import Milvus
 from kitestring.clients.store.protocol import ObjectStore
 from kitestring.drill import probe as probes
-from kitestring.drill.compare import compare_rows, definition_differences, deleted_present
+from kitestring.drill.compare import compare_rows, deleted_present
 from kitestring.drill.probe import SAMPLE, KeySample, Probe, Queries, RecallProbe
 from kitestring.drill.source import Source
 from kitestring.model.backup import CollectionBackup, RowDigest
@@ -21,16 +22,7 @@ from kitestring.model.drill import CollectionScore, Recall
 from kitestring.segments.reader import read_live
 from kitestring.spec.loaded import LoadedSpec
 
-FIRST_ANSWER = 60.0  # seconds until a loaded collection has to answer
 _READING_INDEX = "kitestring_drill"  # on the target, for collections that were not loaded
-
-
-@dataclass(frozen=True, slots=True)
-class Restored:
-    """The restored copy: its server, and the store in which that keeps its segments."""
-
-    server: Milvus
-    store: ObjectStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,37 +31,9 @@ class Inspection:
     notes: tuple[str, ...] = ()
 
 
-def first_query(
-    loaded: LoadedSpec, server: Milvus, wanted: Sequence[CollectionBackup], notes: list[str]
-) -> bool:
-    """Whether every collection that was loaded gives a correct answer; it waits until then."""
-    if not wanted:
-        notes.append("no collection of the backup was loaded: no first query to time")
-        return True
-    good = True
-    for collection in wanted:
-        how = _probe(loaded, collection)
-        if isinstance(how, str):
-            good &= _counts(server, collection)
-        elif probes.first_answer(server, collection.name, how, FIRST_ANSWER) is None:
-            notes.append(f"{collection.name}: no correct answer within {FIRST_ANSWER:g} s")
-            good = False
-    return good
-
-
-def _counts(server: Milvus, collection: CollectionBackup) -> bool:
-    """The first query where vectors can't be asked: the count."""
-    deadline = time.monotonic() + FIRST_ANSWER
-    while server.count(collection.name) != collection.digest.rows:
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.1)
-    return True
-
-
 def inspect(
     loaded: LoadedSpec,
-    restored: Restored,
+    restored: RestoreTarget,
     wanted: CollectionBackup,
     source: Source,
     golden: Queries | None,
@@ -82,11 +46,12 @@ def inspect(
     rows are read once, for the digests and the exact search together; twice where the queries are
     drawn from the rows themselves.
     """
-    server, name = restored.server, wanted.name
+    server, name = restored.milvus, wanted.name
     notes: list[str] = []
     differences = _definitions(server, wanted, notes)
     asking = _Asking(server, wanted, _probe(loaded, wanted), golden, source, seed)
-    rows = compare_rows(server, name, wanted, asking.add, lambda: _from_files(restored, name))
+    files = None if restored.store is None else partial(_from_files, restored, restored.store, name)
+    rows = compare_rows(server, name, wanted, asking.add, files)
     recall, reason = asking.result()
     return Inspection(
         CollectionScore(
@@ -109,18 +74,19 @@ def _definitions(server: Milvus, wanted: CollectionBackup, notes: list[str]) -> 
     found = server.describe(wanted.name)
     aliases = [alias for alias in wanted.aliases if server.alias_owner(alias) == wanted.name]
     if not found.loaded:
-        _make_readable(server, wanted, found.indexes == ())
+        indexed = {state.index.field for state in found.indexes}
+        _make_readable(server, wanted, not any(f.name in indexed for f in wanted.schema.vectors))
         notes.append(f"{wanted.name}: loaded on the target for reading only")
-    return definition_differences(wanted, found, aliases)
+    return tuple(map(str, definition_differences(wanted, found, aliases)))
 
 
-def _from_files(restored: Restored, name: str) -> RowDigest:
+def _from_files(restored: RestoreTarget, store: ObjectStore, name: str) -> RowDigest:
     """The digest over the restored copy's own segment files: a key that is there twice counts
     twice, where the query API shows it once."""
-    server = restored.server
+    server = restored.milvus
     server.flush(name)
     info = server.describe(name)
-    batches = read_live(restored.store, "", info, server.segments(name))
+    batches = read_live(store, restored.root, info, server.segments(name))
     return digest_batches(info.schema.primary.name, batches)
 
 

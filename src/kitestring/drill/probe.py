@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,16 +11,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from kitestring.backup.restore.answer import metrics_of, vectors_of, wire_vectors
 from kitestring.clients.milvus.protocol import Milvus
-from kitestring.drill.score import METRICS, ExactSearch, Key, summarise
-from kitestring.errors import KitestringError
+from kitestring.drill.score import ExactSearch, Key, summarise
 from kitestring.model.backup import CollectionBackup
 from kitestring.model.collection import Field, Index
 from kitestring.model.drill import Recall
 
 SAMPLE = 50  # stored vectors taken as queries where there are no golden ones
-_POLL = 0.05  # seconds between two attempts at a first answer
-_TOLERANCE = 1e-4  # of a server's own score, float32
 # what a search needs at least, where the spec has no search parameters
 _DEFAULT_PARAMS: Mapping[str, Mapping[str, int]] = {"HNSW": {"ef": 128}, "IVF_FLAT": {"nprobe": 32}}
 
@@ -68,66 +65,17 @@ def probe_for(
     chosen = wanted.schema.field(field) if field else (vectors[0] if vectors else None)
     if chosen is None or not chosen.is_vector:
         return "no vector field"
-    if chosen.type != "FLOAT_VECTOR":
+    metrics = metrics_of(chosen)
+    if not metrics:
         return f"no exact search over {chosen.type}"
     index = next((i for i in wanted.indexes if i.field == chosen.name), None)
     if index is None:
         return f"no index on `{chosen.name}` in the backup"
-    if index.metric not in METRICS:
+    if index.metric not in metrics:
         return f"no exact search for the metric {index.metric or 'none'}"
     if params is None:
         params = _DEFAULT_PARAMS.get(index.type, {})
     return Probe(chosen, index, params, k)
-
-
-def first_answer(target: Milvus, name: str, probe: Probe, timeout: float) -> float | None:
-    """Seconds until a stored vector finds its own row; None when it did not in `timeout` seconds.
-
-    Loading says that the rows are there; an answer proves it. For an empty collection, an
-    answer without rows is right.
-    """
-    start = time.monotonic()
-    key_name = _key_name(target, name)
-    while True:
-        try:
-            batch = next(iter(target.scan(name, [key_name, probe.field.name], batch_rows=1)), None)
-            if batch is None:
-                return time.monotonic() - start
-            key = batch.column(key_name)[0].as_py()
-            vector = vectors_of(batch, probe.field.name)[0]
-            if _finds(target, name, probe, key, vector):
-                return time.monotonic() - start
-        except KitestringError:
-            if time.monotonic() - start > timeout:
-                raise
-        if time.monotonic() - start > timeout:
-            return None
-        time.sleep(_POLL)
-
-
-def _key_name(target: Milvus, name: str) -> str:
-    return target.describe(name).schema.primary.name
-
-
-def _finds(target: Milvus, name: str, probe: Probe, key: Key, vector: npt.NDArray[Any]) -> bool:
-    hits = target.search(
-        name,
-        [vector.tolist()],
-        limit=probe.k,
-        field=probe.field.name,
-        params=probe.params_for(probe.k),
-    )[0]
-    if any(hit.key == key for hit in hits):
-        return True
-    if not hits:
-        return False
-    # rows with the same vector may be more than k: then the best score is the row's own
-    length = float(np.dot(vector, vector))
-    own = {"COSINE": 1.0, "IP": length, "L2": 0.0}[probe.index.metric]
-    slack = _TOLERANCE * max(1.0, length)
-    if probe.index.metric == "L2":
-        return hits[0].score <= slack
-    return hits[0].score >= own - slack
 
 
 class KeySample:
@@ -203,7 +151,7 @@ def answers(server: Milvus, name: str, probe: Probe, queries: Queries) -> list[l
     limit = probe.k + extra
     found = server.search(
         name,
-        queries.vectors.tolist(),
+        wire_vectors(queries.vectors, probe.field),
         limit=limit,
         field=probe.field.name,
         params=probe.params_for(limit),
@@ -212,10 +160,3 @@ def answers(server: Milvus, name: str, probe: Probe, queries: Queries) -> list[l
         [hit.key for hit in hits if own is None or hit.key != own][: probe.k]
         for hits, own in zip(found, queries.own, strict=True)
     ]
-
-
-def vectors_of(batch: pa.RecordBatch, field: str) -> npt.NDArray[Any]:
-    """A column of float vectors as an array, shape (rows, dimension)."""
-    column = batch.column(field)
-    flat: npt.NDArray[Any] = column.flatten().to_numpy(zero_copy_only=False)
-    return flat.reshape(len(column), column.type.list_size)

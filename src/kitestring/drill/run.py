@@ -1,50 +1,48 @@
-"""A restore drill: restore the newest backup to a target of its own, and measure what it is worth.
+"""A restore drill: restore a backup to a target of its own, and measure what it is worth.
 
 The record is written whatever happens, and the target is torn down whatever happens.
 """
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from kitestring import __version__
 from kitestring.backup.catalog import LATEST, Catalog, open_catalog
 from kitestring.backup.drill_history import new_drill_id, open_history
-from kitestring.backup.interrupts import shielded
-from kitestring.backup.restore import RestoreTarget, restore
-from kitestring.clients.milvus.protocol import Milvus
-from kitestring.clients.store.local import LocalStore
+from kitestring.backup.interrupts import shielded, stoppable
+from kitestring.backup.restore import restore
+from kitestring.backup.restore.access import access_differences
+from kitestring.backup.restore.choose import pick
+from kitestring.backup.restore.selection import sampled, with_content
 from kitestring.drill.golden import golden_queries
-from kitestring.drill.inspect import Restored, first_query, inspect
-from kitestring.drill.judge import judge, rto_seconds
+from kitestring.drill.inspect import inspect
+from kitestring.drill.judge import rto_seconds
 from kitestring.drill.probe import Queries
+from kitestring.drill.progress import Progress, now, reason
 from kitestring.drill.source import Source, open_source
-from kitestring.drill.target import (
-    discard,
-    embedded_target,
-    new_folder,
-    refuse_source,
-    source_endpoint,
-    stoppable,
-)
+from kitestring.drill.target import discard, new_folder
 from kitestring.errors import (
     BackupDamaged,
-    BackupNotFound,
-    KitestringError,
     ManifestUnreadable,
     MilvusError,
     ObjectMissing,
     RestoreIncomplete,
     SegmentUnreadable,
     ServerUnreachable,
+    UsageError,
 )
-from kitestring.model.backup import BackupManifest, CollectionBackup
-from kitestring.model.drill import PHASES, CollectionScore, DrillRecord, Phase
+from kitestring.model.drill import DrillRecord
 from kitestring.spec.loaded import LoadedSpec
+
+if TYPE_CHECKING:
+    from kitestring.drill.standing import Standing
 
 # what these say while a backup is being restored is said of the backup: evidence, not an accident
 EVIDENCE = (
@@ -56,80 +54,35 @@ EVIDENCE = (
     SegmentUnreadable,
 )
 OnEvent = Callable[[str], None]
-_TIMEOUT = 30.0  # seconds that a request to the target may take
 
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
     catalog: Catalog
-    folder: Path  # of the target
+    folder: Path  # of an embedded target
+    given: LoadedSpec | None  # the spec of another target
     keep: bool
     tell: OnEvent
-
-
-@dataclass
-class _Progress:
-    """What a drill has measured so far."""
-
-    manifest: BackupManifest
-    started_at: int
-    phases: dict[str, float] = field(default_factory=dict)
-    scores: list[CollectionScore] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    restored: bool = False
-    answered: bool = False  # the restored copy gave a correct answer to a first query
-    failed: bool = False  # beyond what the objectives can say
-    version: str = ""
-    target: str = "embedded"
-    restore_began: float = 0.0  # of the monotonic clock
-
-    def record(self, loaded: LoadedSpec, drill_id: str) -> DrillRecord:
-        rpo = (self.started_at - self.manifest.boundary) / 1000
-        rto = rto_seconds(self.phases)
-        wanted = loaded.spec.objectives
-        objectives = judge(
-            wanted,
-            rpo=rpo,
-            rto=rto if self.answered else None,
-            scores=self.scores,
-            expected=[c.name for c in self.manifest.collections],
-            searched=[c.name for c in self.manifest.collections if _vector_indexes(c)],
-        )
-        notes = list(self.notes)
-        if wanted is None:
-            notes.append("no objectives in the spec: RPO, RTO and recall are measured, not judged")
-        return DrillRecord(
-            id=drill_id,
-            backup=self.manifest.id,
-            cluster=loaded.spec.cluster.name,
-            server_version=self.version or self.manifest.server_version,
-            started_at=self.started_at,
-            finished_at=_now(),
-            boundary=self.manifest.boundary,
-            rpo_seconds=rpo,
-            rto_seconds=rto,
-            phases=tuple(Phase(n, self.phases[n]) for n in PHASES if n in self.phases),
-            collections=tuple(self.scores),
-            objectives=objectives,
-            passed=not self.failed and self.answered and all(o.met for o in objectives),
-            target=self.target,
-            tool_version=__version__,
-            notes=tuple(notes),
-        )
 
 
 def run_drill(
     loaded: LoadedSpec,
     *,
-    backup: str = "latest",
+    backup: str = LATEST,
+    at: int | None = None,
+    sample: float | None = None,
+    target: LoadedSpec | None = None,
     keep_target: bool = False,
     on_event: OnEvent | None = None,
 ) -> DrillRecord:
-    """Restores a backup into a second embedded server, and measures RPO, RTO and answers.
+    """Restores a backup into a server that is not the source; measures RPO, RTO and answers.
 
     Args:
         backup: an id, or `latest` for the newest backup that can be read.
-        keep_target: leave the restored server running; a note of the record says where.
+        at: ms since the epoch: the newest backup whose boundary is not later.
+        sample: restore segments with at least this part of the rows (0 to 1), not all.
+        target: the spec of the cluster to restore to; None for a second embedded server.
+        keep_target: leave the restored copy; a note of the record says where.
         on_event: told what is being done, a line at a time.
 
     Returns:
@@ -141,13 +94,16 @@ def run_drill(
         DrillRefused, LocalError, StoreUnreachable, …: the drill could not be carried out; its
             record says so.
     """
+    if sample is not None and not 0 < sample <= 1:
+        raise UsageError(f"a sample of {sample:g} is no part: more than 0, at most 1")
     tell = on_event or (lambda _line: None)
-    catalog = open_catalog(loaded)
-    manifest, notes = _choose(catalog, loaded.spec.cluster.name, backup)
     history = open_history(loaded)
+    history.check_writable()
+    catalog = open_catalog(loaded)
+    manifest, notes = pick(catalog, loaded.spec.cluster.name, backup, at)
     drill_id = new_drill_id(datetime.now(UTC))
-    progress = _Progress(manifest, _now(), notes=notes)
-    plan = _Plan(catalog, new_folder(), keep_target, tell)
+    progress = Progress(manifest, now(), notes=list(notes))
+    plan = _Plan(catalog, new_folder(), target, keep_target, tell)
 
     def cut() -> None:
         progress.failed = True
@@ -157,10 +113,13 @@ def run_drill(
 
     with stoppable(cut):
         try:
+            if sample is not None and sample < 1:
+                tell("drawing a sample of the segments")
+                progress.manifest, progress.sampled = sampled(catalog, manifest, sample)
             _carry_out(loaded, progress, plan)
         except ServerUnreachable as error:  # the target died: that says nothing of the backup
             progress.failed = True
-            progress.notes.append(_reason(error))
+            progress.notes.append(reason(error))
             raise
         except EVIDENCE as error:
             progress.failed = True
@@ -168,7 +127,7 @@ def run_drill(
             progress.notes.append(f"the backup {what}: {error.message}")
         except BaseException as error:
             progress.failed = True
-            progress.notes.append(_reason(error))
+            progress.notes.append(reason(error))
             raise
         finally:
             with shielded():
@@ -177,110 +136,87 @@ def run_drill(
     return record
 
 
-def _carry_out(loaded: LoadedSpec, progress: _Progress, plan: _Plan) -> None:
+def _carry_out(loaded: LoadedSpec, progress: Progress, plan: _Plan) -> None:
     manifest, tell = progress.manifest, plan.tell
     tell(f"backup {manifest.id}: {manifest.rows:,} rows")
     golden = golden_queries(loaded, manifest, progress.notes)
-    tell("starting a second server")
+    tell("starting a second server" if plan.given is None else "preparing the target")
     begun = time.monotonic()
-    with embedded_target(plan.folder, manifest.bytes, keep=plan.keep) as target:
+    with _stand(loaded, progress, plan) as standing:
         progress.phases["target"] = time.monotonic() - begun
-        from kitestring.clients.milvus.client import MilvusServer  # pymilvus takes seconds
-
-        with MilvusServer(target.state.uri, timeout=_TIMEOUT) as server:
-            progress.version = server.version()
-            refuse_source(source_endpoint(loaded), target.endpoint, server.list_collections())
-            restored = Restored(server, LocalStore(Path(target.state.root_path), create=False))
-            _restore(plan.catalog, progress, restored, tell)
-            _first_query(loaded, progress, server, tell)
-            with open_source(loaded) as source:
-                _compare(loaded, progress, restored, source, golden, tell)
-        if plan.keep:
-            progress.notes.append(
-                f"the target still runs at {target.state.uri}; "
-                f"`kitestring local down --data {target.data}` stops it"
-            )
-    tell("the target is torn down" if not plan.keep else progress.notes[-1])
+        progress.version, progress.target = standing.server.version(), standing.kind
+        _restore(progress, standing, plan)
+        with open_source(loaded) as source:
+            if progress.sampled is not None:
+                source = Source(None, "a sample can't give the answers of the whole")
+            _compare(loaded, progress, standing, source, golden, plan)
+        if standing.left:
+            progress.notes.append(standing.left)
+    tell(standing.left or "the target is torn down")
 
 
-def _restore(catalog: Catalog, progress: _Progress, restored: Restored, tell: OnEvent) -> None:
+def _stand(loaded: LoadedSpec, progress: Progress, plan: _Plan) -> AbstractContextManager[Standing]:
+    from kitestring.drill.given import given  # pymilvus takes seconds
+    from kitestring.drill.standing import embedded
+
+    if plan.given is not None:
+        return given(loaded, plan.given, progress.manifest, keep=plan.keep)
+    return embedded(loaded, plan.folder, progress.manifest.bytes, keep=plan.keep)
+
+
+def _restore(progress: Progress, standing: Standing, plan: _Plan) -> None:
+    """Restores; the phases are those of the restore, and add up to the time that passed."""
+
     def timed(name: str, seconds: float) -> None:
-        progress.phases[name] = progress.phases.get(name, 0.0) + seconds
-        tell(f"{name}: {seconds:.1f} s")
+        progress.phases[name] = seconds
+        plan.tell(f"{name}: {seconds:.1f} s")
 
-    progress.restore_began = time.monotonic()
+    manifest = progress.manifest
+    wanted = manifest.access if standing.access else None
+    users = wanted.users if wanted else {}
     result = restore(
-        catalog, progress.manifest, RestoreTarget(restored.server, restored.store), on_phase=timed
+        plan.catalog,
+        manifest,
+        standing.target,
+        access=wanted is not None,
+        # a backup holds no passwords, and nobody logs in here: who may do what can be compared
+        passwords={user: f"Kd-{secrets.token_hex(12)}" for user in users},
+        on_phase=timed,
+        tell=plan.tell,
     )
     progress.restored = True
-    progress.notes.extend(result.notes)
-
-
-def _first_query(loaded: LoadedSpec, progress: _Progress, server: Milvus, tell: OnEvent) -> None:
-    """Ends the RTO. The phase takes in what the restore did after loading, so that the phases
-    add up to the time that passed."""
-    wanted = [c for c in progress.manifest.collections if c.loaded]
-    progress.answered = first_query(loaded, server, wanted, progress.notes)
-    passed = time.monotonic() - progress.restore_began
-    progress.phases["first_query"] = max(0.0, passed - rto_seconds(progress.phases))
-    tell(f"first query: {progress.phases['first_query']:.1f} s")
+    progress.notes.extend((*result.notes, *result.not_restored))
+    progress.answered = result.answer_seconds is not None
+    if not any(c.loaded for c in manifest.collections):
+        progress.notes.append("no collection of the backup was loaded: there was nothing to ask")
+        progress.answered = True
+    if wanted is not None and standing.target.admin is not None:
+        progress.differences = tuple(access_differences(standing.target.admin, wanted))
+    elif manifest.access is not None:
+        progress.notes.append("users, roles and grants were not compared: the target has others")
+    plan.tell(f"first right answer after {rto_seconds(progress.phases):.1f} s")
 
 
 def _compare(
     loaded: LoadedSpec,
-    progress: _Progress,
-    restored: Restored,
+    progress: Progress,
+    standing: Standing,
     source: Source,
     golden: Mapping[str, Queries],
-    tell: OnEvent,
+    plan: _Plan,
 ) -> None:
     if source.problem:
         progress.notes.append(f"the source's own answers were not compared: {source.problem}")
-    for wanted in progress.manifest.collections:
-        tell(f"comparing {wanted.name}")
+    for backup in progress.manifest.collections:
+        plan.tell(f"comparing {backup.name}")
+        wanted = with_content(plan.catalog, progress.manifest, backup)
         seen = inspect(
-            loaded, restored, wanted, source, golden.get(wanted.name), seed=progress.manifest.id
+            loaded,
+            standing.target,
+            wanted,
+            source,
+            golden.get(wanted.name),
+            seed=progress.manifest.id,
         )
         progress.scores.append(seen.score)
         progress.notes.extend(seen.notes)
-
-
-def _choose(catalog: Catalog, cluster: str, backup: str) -> tuple[BackupManifest, list[str]]:
-    """The manifest to restore, and what has to be said of the choice.
-
-    `latest` is the newest backup of this cluster that can be read; newer ones that can't be are
-    named, not skipped in silence.
-    """
-    if backup != LATEST:
-        return catalog.manifest(catalog.resolve(backup)), []
-    notes: list[str] = []
-    for summary in catalog.summaries():
-        if summary.readable and summary.cluster != cluster:
-            continue
-        try:
-            return catalog.manifest(summary.id), notes
-        except ManifestUnreadable as error:
-            notes.append(f"a newer backup could not be used: {error.message}")
-    raise BackupNotFound(
-        f"{catalog.store.url} has no backup of `{cluster}` that can be read"
-        + "".join(f"; {note}" for note in notes),
-        hint="kitestring backup create",
-        subject=cluster,
-    )
-
-
-def _vector_indexes(collection: CollectionBackup) -> list[str]:
-    vectors = {field.name for field in collection.schema.vectors}
-    return [index.name for index in collection.indexes if index.field in vectors]
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, KeyboardInterrupt):
-        return "the drill was interrupted"
-    if isinstance(error, KitestringError):
-        return f"the drill could not be carried out: {error.message}"
-    return f"the drill ended with an internal error: {type(error).__name__}: {error}"
-
-
-def _now() -> int:
-    return int(time.time() * 1000)

@@ -23,7 +23,7 @@ from kitestring.model.drill import Recall
 Key = str | int
 Floats = npt.NDArray[np.float64]
 
-METRICS = ("COSINE", "IP", "L2")
+METRICS = ("COSINE", "IP", "L2", "HAMMING", "JACCARD")
 TOLERANCE = 1e-5  # of the largest possible score; float32 sums of products differ by less
 RESAMPLES = 2000
 _QUERY_BLOCK = 256  # queries scored at once: 256 x 8,192 scores are 16 MiB
@@ -32,12 +32,13 @@ _QUERY_BLOCK = 256  # queries scored at once: 256 x 8,192 scores are 16 MiB
 class ExactSearch:
     """The best `k` stored vectors for each query, and the scores of watched keys.
 
-    Larger scores are nearer, whatever the metric: L2 is negated.
+    Larger scores are nearer, whatever the metric: distances are negated. Binary vectors come as
+    their bits, 0 or 1.
 
     Args:
         queries: shape (queries, dimension).
         k: neighbours wanted for each query.
-        metric: COSINE, IP or L2 (squared, as Milvus has it).
+        metric: COSINE, IP, L2 (squared, as Milvus has it), HAMMING or JACCARD.
         watched: for each query the keys whose exact scores are wanted.
         exclude: for each query a key that is no answer (the query's own row), or None.
 
@@ -146,6 +147,8 @@ class ExactSearch:
     def tolerance(self, query: int) -> float:
         """How far apart two equal scores may be computed."""
         length = float(self._lengths[query])
+        if self._metric in ("HAMMING", "JACCARD"):
+            return TOLERANCE  # counts of bits, and their ratios
         if self._metric == "L2":
             return TOLERANCE * (length**2 + self._longest**2)
         return TOLERANCE * length * self._longest
@@ -192,9 +195,14 @@ def _prepared(vectors: Floats, metric: str) -> Floats:
 
 def _scores(queries: Floats, rows: Floats, metric: str) -> Floats:
     products: Floats = queries @ rows.T
-    if metric != "L2":
+    if metric in ("COSINE", "IP"):
         return products
     squares = np.einsum("ij,ij->i", rows, rows)[None, :]
     own = np.einsum("ij,ij->i", queries, queries)[:, None]
+    if metric == "JACCARD":  # bits in common against bits in either; two without any are equal
+        either = squares + own - products
+        alike: Floats = np.where(either > 0, products / np.maximum(either, 1.0), 1.0) - 1.0
+        return alike
+    # of bits, the squared distance is the number of those that differ
     nearness: Floats = np.minimum(2 * products - squares - own, 0.0)
     return nearness

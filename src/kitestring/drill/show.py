@@ -1,14 +1,20 @@
-"""A record in the format asked for, onto stdout or into a file."""
+"""Records and the history in the format asked for, onto stdout or into a file."""
 
 from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
-from kitestring.errors import KitestringError, UsageError
+from kitestring.backup.catalog import open_catalog
+from kitestring.backup.drill_history import open_history
+from kitestring.errors import DrillRecordUnreadable, KitestringError, UsageError
+from kitestring.model.backup import BackupSummary
 from kitestring.model.drill import DrillRecord
 from kitestring.render.drill import drill_html, drill_json, drill_markdown, drill_text
+from kitestring.render.drill_history import History, history_html, history_json, history_text
+from kitestring.spec.loaded import LoadedSpec
 
 FORMATS = {
     "text": drill_text,
@@ -16,6 +22,7 @@ FORMATS = {
     "html": drill_html,
     "markdown": drill_markdown,
 }
+HISTORY_FORMATS = {"text": history_text, "json": history_json, "html": history_html}
 
 
 def check_out(out: Path | None) -> None:
@@ -34,7 +41,52 @@ def show_record(record: DrillRecord, output: str, out: Path | None = None) -> No
     Raises:
         KitestringError: the file can't be written; nothing half-written is left.
     """
-    text = FORMATS[output](record)
+    _show(FORMATS[output](record), out, f"the drill is kept: kitestring drill show {record.id}")
+
+
+def read_history(loaded: LoadedSpec) -> History:
+    """The drills of a spec's history, and the backups of its catalog where that can be read."""
+    history = open_history(loaded)
+    records = []
+    for drill_id in history.ids():
+        with suppress(DrillRecordUnreadable):  # its summary says so
+            records.append(history.record(drill_id))
+    backups: list[BackupSummary] = []
+    problem = ""
+    try:
+        backups = [
+            b for b in open_catalog(loaded).summaries() if b.cluster == loaded.spec.cluster.name
+        ]
+    except KitestringError as error:
+        problem = f"the catalog can't be read: {error.message}"
+    return History(
+        loaded.spec.cluster.name,
+        history.summaries(),
+        records,
+        backups,
+        problem,
+        loaded.spec.objectives,
+    )
+
+
+def show_history(history: History, output: str, out: Path | None = None) -> None:
+    """Writes the history in the format `output`; raises as `show_record`."""
+    _show(HISTORY_FORMATS[output](history), out)
+
+
+def show_report(
+    loaded: LoadedSpec, history: History, drill_id: str, out: Path | None = None
+) -> None:
+    """Writes the page of a drill and the history.
+
+    Raises:
+        DrillNotFound, DrillRecordUnreadable: of that drill. And as `show_record`.
+    """
+    record = open_history(loaded).record(drill_id)
+    _show(history_html(history, record) + "\n", out)
+
+
+def _show(text: str, out: Path | None, hint: str = "") -> None:
     if out is None:
         sys.stdout.write(text)
         return
@@ -43,10 +95,7 @@ def show_record(record: DrillRecord, output: str, out: Path | None = None) -> No
         temporary.write_text(text, encoding="utf-8")
         temporary.replace(out)
     except OSError as error:
-        raise KitestringError(
-            f"{out} can't be written: {error.strerror}",
-            hint=f"the drill is kept: kitestring drill show {record.id}",
-        ) from None
+        raise KitestringError(f"{out} can't be written: {error.strerror}", hint=hint) from None
     finally:
         if temporary.exists():
             temporary.unlink()

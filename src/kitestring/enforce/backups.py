@@ -1,4 +1,4 @@
-"""Whether a backup is due, and making it."""
+"""Whether a backup is due, making it, and what the spec wants done after it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from kitestring.backup.prune import PruneResult, prune
+from kitestring.backup.verify import VerifyResult, verify
 from kitestring.errors import UsageError
 from kitestring.model.backup import BackupSummary
 from kitestring.spec.loaded import LoadedSpec
 from kitestring.spec.types import format_duration
+
+_ANY_AGE = 1e12  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,70 @@ def backup_due(
     return Due(False, f"the newest backup is not older than {allowed}", newest, age)
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What keeping backups came to. `verified` and `pruned` are None where the spec wants none, or
+    there was nothing to verify."""
+
+    due: Due
+    made: BackupSummary | None
+    verified: VerifyResult | None = None
+    pruned: PruneResult | None = None
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything was done, or in a dry run would be."""
+        return self.due.due or (self.pruned is not None and self.pruned.changed)
+
+    @property
+    def exit_code(self) -> int:
+        """1 where a part of the prune could not be done, 2 where the backup is damaged."""
+        if self.pruned is not None and not self.pruned.clean:
+            return 1
+        return 0 if self.verified is None or self.verified.passed else 2
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What is wrong, in words."""
+        found = [] if self.verified is None else [*self.verified.problems]
+        if self.pruned is not None:
+            found += [f"{r.key} was not deleted: {r.why}" for r in self.pruned.refused]
+            found += self.pruned.problems
+        return tuple(found)
+
+
+def keep_backups(
+    loaded: LoadedSpec,
+    *,
+    max_age: float | None = None,
+    force: bool = False,
+    dry_run: bool = False,
+    on_event: Callable[[str], None] | None = None,
+) -> Kept:
+    """What the schedule does: a backup if one is due (with `force` in any case), its verification
+    by `day2.backup.verify`, and a prune by `backup.retention`.
+
+    A new backup that turns out to be damaged is no reason to remove older ones: nothing is pruned.
+
+    Raises:
+        see `ensure_backup`, `verify` and `prune`.
+    """
+    from kitestring.backup.catalog import open_catalog
+
+    due, made = ensure_backup(
+        loaded, max_age=max_age, force=force, dry_run=dry_run, on_event=on_event
+    )
+    tier = loaded.spec.day2.backup.verify
+    verified = None
+    if made is not None and tier is not None:
+        verified = verify(open_catalog(loaded), made.id, tier=tier, on_event=on_event)
+        if not verified.passed:
+            return Kept(due, made, verified)
+    wanted = loaded.spec.backup is not None and loaded.spec.backup.retention is not None
+    pruned = prune(loaded, dry_run=dry_run, on_event=on_event) if wanted else None
+    return Kept(due, made, verified, pruned)
+
+
 def ensure_backup(
     loaded: LoadedSpec,
     *,
@@ -70,19 +138,21 @@ def ensure_backup(
 
     Raises:
         BackupRefused: the spec names no store, or a precondition does not hold.
-        BackupBusy, StoreError, MilvusError, UsageError: see `create_backup` and `backup_due`.
+        BackupBusy, StoreError, MilvusError, UsageError: see `make_backup` and `backup_due`.
     """
     from kitestring.backup.catalog import open_catalog
 
     catalog = open_catalog(loaded)
+    if force and max_age is None and loaded.spec.objectives is None:
+        max_age = _ANY_AGE
     due = backup_due(loaded, catalog.summaries(), time.time(), max_age)
     if force and not due.due:
         due = replace(due, due=True, reason="asked for")
     if not due.due or dry_run:
         return due, None
-    from kitestring.backup.create import create_backup
+    from kitestring.backup.methods import make_backup
     from kitestring.clients.milvus.connect import connect
 
     with connect(loaded) as milvus:
-        made = create_backup(loaded, milvus, on_event=on_event)
+        made = make_backup(loaded, milvus, on_event=on_event)
     return due, next(s for s in catalog.summaries() if s.id == made.id)

@@ -6,14 +6,22 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kitestring.manifests.cron import daily
+from kitestring.manifests.day2 import backup_times, drill_times
 from kitestring.spec.loaded import LoadedSpec
+from kitestring.spec.models import Spec
 
-VERBS = {"compaction": ("compact",), "backup": ("backup", "create")}
+VERBS = {"compaction": ("compact",), "backup": ("backup", "run"), "drill": ("drill", "run")}
+_TIMES: dict[str, Callable[[Spec], str]] = {
+    "compaction": lambda spec: daily(spec.day2.compaction.at),
+    "backup": backup_times,
+    "drill": drill_times,
+}
 DAEMONS = frozenset({"cron", "crond", "fcron", "busybox-crond", "dcron"})
 _PROBE_TIMEOUT = 10.0
 
@@ -27,16 +35,23 @@ class CronEntry:
     hour: str
     job: str
     log: str
+    day: str = "*"
+    month: str = "*"
+    weekday: str = "*"
 
     @property
     def line(self) -> str:
-        return f"{self.minute} {self.hour} * * * {self.job}"
+        when = (self.minute, self.hour, self.day, self.month, self.weekday)
+        return f"{' '.join(when)} {self.job}"
 
     def as_dict(self) -> dict[str, str]:
         return {
             "name": self.name,
             "minute": self.minute,
             "hour": self.hour,
+            "day": self.day,
+            "month": self.month,
+            "weekday": self.weekday,
             "job": self.job,
             "log": self.log,
             "line": self.line,
@@ -56,16 +71,15 @@ class CronHost:
 
 
 def cron_entry(loaded: LoadedSpec, task: str, python: str = "") -> CronEntry:
-    """The entry of `compaction` or `backup`, at the time that the spec says.
+    """The entry of one of `VERBS`, at the time that the spec says.
 
     The line names everything by its absolute path, because cron's environment is bare. Overlap is
-    the verb's business: `compact` and `backup create` hold a lock and refuse to run twice.
+    the verb's business: `compact` and `backup run` hold a lock and refuse to run twice.
 
     Args:
         python: the interpreter that has kitestring; this one by default.
     """
-    at = loaded.spec.day2.compaction.at if task == "compaction" else loaded.spec.day2.backup.at
-    hour, minute = (str(int(part)) for part in at.split(":"))
+    minute, hour, day, month, weekday = _TIMES[task](loaded.spec).split()
     log = loaded.state_dir / "logs" / task / f"{task}.log"
     command = shlex.join(
         [
@@ -84,6 +98,9 @@ def cron_entry(loaded: LoadedSpec, task: str, python: str = "") -> CronEntry:
         hour=hour,
         job=job.replace("%", r"\%"),  # cron takes a bare one for the end of the line
         log=str(log),
+        day=day,
+        month=month,
+        weekday=weekday,
     )
 
 

@@ -11,6 +11,8 @@ from kitestring.spec.types import SecretRef
 MANAGED_BY = "kitestring"
 COMPONENT_LABEL = "app.kubernetes.io/component"
 INSTANCE_LABEL = "app.kubernetes.io/instance"
+SECRETS_ANNOTATION = "kitestring/secrets"
+"""On pods: how often the Secrets that they read were given other values. A Pulumi stack counts."""
 
 SpecPath = tuple[str | int, ...]
 """Keys and positions that lead to a value in the spec, such as `("deployment", "etcd")`."""

@@ -21,6 +21,7 @@ from kitestring.manifests.dependencies import (
     object_store,
     version_of,
 )
+from kitestring.manifests.failover import failover_settings
 from kitestring.manifests.labels import deployment_of, metadata, object_name
 from kitestring.manifests.overrides import apply_overrides
 from kitestring.model.versions import Feature, Role, has
@@ -211,6 +212,8 @@ def environment(spec: Spec, role: Role) -> list[dict[str, Any]]:
     made: list[dict[str, Any]] = []
     if not has(version_of(spec), Feature.USER_YAML):
         made += _variables(_read_by(spec, role))
+    for key, value in failover_settings(spec, role).items():
+        made.append({"name": key.replace(".", "_").upper(), "value": value})
     if store.keys is not None:
         made += [
             _secret("MINIO_ACCESS_KEY_ID", store.keys, "access_key"),

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 _MINUTE, _HOUR, _DAY = 60.0, 3600.0, 86400.0
 _SUNDAY = 0
+_WEEKDAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
 
 
 def daily(at: str, *, later: int = 0) -> str:
     """Every day at `HH:MM`, `later` minutes after it."""
     hour, minute = _moved(at, later)
     return f"{minute} {hour} * * *"
+
+
+def weekly(weekday: str, at: str, *, later: int = 0) -> str:
+    """Every week on a day (`monday`), at `HH:MM`, `later` minutes after it."""
+    hour, minute = _moved(at, later)
+    begun = f"{hour:02}:{minute:02}" < at and later > 0  # the next day has begun
+    return f"{minute} {hour} * * {(_WEEKDAYS.index(weekday) + begun) % 7}"
 
 
 def at_least_every(seconds: float, at: str, *, later: int = 0) -> str:

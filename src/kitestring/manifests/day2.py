@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kitestring.manifests.cron import at_least_every, daily
+from kitestring.manifests.cron import at_least_every, daily, weekly
 from kitestring.spec.deployment import JobName, Resources
 from kitestring.spec.models import Spec
 
 TIME_ZONE = "Etc/UTC"
 WEEK = 604800.0
+_AFTER = 120  # minutes from a backup to the drill of it
+_FULL_HOUR = "00:00"
 # drift, inconclusive, wrong usage: another try would say the same
 VERDICTS = (2, 3, 64)
 _LIGHT, _HEAVY = Resources(cpu="250m", memory="1Gi"), Resources(cpu="1", memory="4Gi")
@@ -29,8 +31,7 @@ class Job:
 
 
 JOBS: tuple[Job, ...] = (
-    # as text: its JSON is the manifest, which names every object and is in the store anyway
-    Job("backup", ("backup", "create"), deadline=14400, late=3600, retries=2),
+    Job("backup", ("backup", "run"), deadline=14400, late=3600, retries=2),
     Job("compaction", ("compact", "--output", "json"), deadline=14400, late=3600),
     Job("embedding", ("embedding", "check", "--output", "json"), deadline=7200, late=3600),
     Job("drift", ("drift", "--output", "json"), deadline=7200, late=1800),
@@ -46,20 +47,32 @@ JOBS: tuple[Job, ...] = (
 )
 
 
-def schedules(spec: Spec) -> dict[str, str]:
-    """Job -> cron expression (UTC), for the jobs that have something to do.
+def backup_times(spec: Spec) -> str:
+    """When backups are made, as a cron expression."""
+    backup = spec.day2.backup
+    return daily(backup.start) if backup.every is None else at_least_every(backup.every, _FULL_HOUR)
 
-    A drill runs two hours after the backup's time of day, as often as `objectives.drill_every`.
-    """
+
+def drill_times(spec: Spec) -> str:
+    """When restores are drilled: as often as `objectives.drill_every`, two hours after the time of
+    day of backups unless the spec says when."""
+    drill, base = spec.day2.drill, spec.day2.backup.start
+    if drill.weekday is not None:
+        return weekly(drill.weekday, drill.at or base, later=0 if drill.at else _AFTER)
+    every = spec.objectives.drill_every if spec.objectives is not None else WEEK
+    return at_least_every(every, drill.at or base, later=0 if drill.at else _AFTER)
+
+
+def schedules(spec: Spec) -> dict[str, str]:
+    """Job -> cron expression (UTC), for the jobs that have something to do."""
     day2 = spec.day2
     found = {"compaction": daily(day2.compaction.at)}
     if spec.backup is not None:
-        every = spec.objectives.drill_every if spec.objectives is not None else WEEK
-        found["backup"] = daily(day2.backup.at)
-        found["drill"] = at_least_every(every, day2.backup.at, later=120)
+        found["backup"] = backup_times(spec)
+        found["drill"] = drill_times(spec)
     if any(c.model is not None for c in spec.collections):
         found["embedding"] = daily(day2.embedding.at)
-    found["drift"] = at_least_every(day2.drift.every, day2.backup.at, later=45)
+    found["drift"] = at_least_every(day2.drift.every, day2.backup.start, later=45)
     return {job.name: found[job.name] for job in JOBS if job.name in found}
 
 

@@ -1,56 +1,16 @@
-"""`deployment.config`: settings of milvus.yaml that the spec passes on, and those that it must not.
+"""`deployment.config`: settings of milvus.yaml that the spec passes on, put among those made here.
 
-Milvus compares names without case, `.`, `_` and `/`: so are they compared here, or
-`common_security.AuthorizationEnabled` would slip through.
+What may be passed on at all is `spec.crosscheck_config`'s to say.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from kitestring.errors import SpecInvalid
 from kitestring.manifests.refuse import refuse
-
-_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_-]*(\.[A-Za-z0-9][A-Za-z0-9_-]*)+")
-
-_DECIDED = {
-    "mq.type": "the log is `deployment.message_log`, and can't be changed on a live cluster",
-    "messageQueue": "the log is `deployment.message_log`",
-    "common.security.authorizationEnabled": "authentication is always on",
-    "common.security.superUsers": "a super user passes every grant: name it in `access`",
-    "common.security.tlsMode": "TLS is `deployment.security.tls`",
-    "etcd.endpoints": "the metadata store is `deployment.etcd`",
-    "etcd.rootPath": "the prefix is `deployment.etcd.root_path`",
-    "common.gracefulStopTimeout": "it is `termination_grace` of the role",
-}
-"""Settings that the spec decides elsewhere, and where."""
-_SECTIONS = {
-    "minio": "the object store is `storage` or `deployment.minio`",
-    "tls": "TLS is `deployment.security.tls`",
-    "kafka": "the log is `deployment.message_log`",
-    "pulsar": "the log is `deployment.message_log`",
-}
-_SECRET = (
-    "password",
-    "secretaccesskey",
-    "accesskeyid",
-    "authparams",
-    "credentialjson",
-    "saslusername",
-    "secretkey",
-    "token",
-    "apikey",
-)
-_PORT = re.compile(
-    r"(proxy|rootcoord|querycoord|datacoord|mixcoord|indexcoord|querynode|datanode|indexnode"
-    r"|streamingnode)(http|internal)?port"
-)
-
-
-def normal(key: str) -> str:
-    """A setting's name as Milvus compares it."""
-    return re.sub(r"[._/]", "", key).lower()
+from kitestring.spec.crosscheck_config import normal, why_not
 
 
 def apply_overrides(
@@ -59,35 +19,22 @@ def apply_overrides(
     """The settings with those of the spec added. `settings` is left as it is.
 
     Raises:
-        SpecInvalid: a key is none, is a secret, or contradicts what the spec says elsewhere.
+        SpecInvalid: a key may not be passed on, or contradicts what the spec says elsewhere.
     """
-    taken = {normal(key): (key, value) for key, value in _leaves(settings)}
+    taken = {normal(key): value for key, value in _leaves(settings)}
     made = _copy(settings)
     seen: dict[str, str] = {}
     for key, value in given.items():
-        _check(key, value, taken)
-        if normal(key) in seen:
-            raise _no(key, f"it is the same setting as `{seen[normal(key)]}`")
-        seen[normal(key)] = key
+        name = normal(key)
+        if reason := why_not(key):
+            raise _no(key, reason)
+        if name in taken and taken[name] != value:
+            raise _no(key, f"the spec decides it: here it is `{taken[name]}`")
+        if name in seen:
+            raise _no(key, f"the same setting as `{seen[name]}`")
+        seen[name] = key
         _put(made, key, value)
     return made
-
-
-def _check(key: str, value: object, taken: Mapping[str, tuple[str, Any]]) -> None:
-    name = normal(key)
-    if name.endswith(_SECRET):
-        raise _no(key, "secrets never stand in a spec")
-    for decided, why in _DECIDED.items():
-        if name == normal(decided):
-            raise _no(key, why)
-    if not _KEY.fullmatch(key):
-        raise _no(key, "not a setting: write names of milvus.yaml with dots between them")
-    if name in taken and taken[name][1] != value:
-        ours, expected = taken[name]
-        why = _SECTIONS.get(ours.partition(".")[0], "the spec decides it")
-        raise _no(key, f"{why}; here it is `{expected}`")
-    if _PORT.fullmatch(name):
-        raise _no(key, "ports are fixed: Services and network policies name them")
 
 
 def _put(made: dict[str, Any], key: str, value: object) -> None:
@@ -103,7 +50,7 @@ def _put(made: dict[str, Any], key: str, value: object) -> None:
     node[last] = value
 
 
-def _no(key: str, why: str) -> Exception:
+def _no(key: str, why: str) -> SpecInvalid:
     return refuse(("deployment", "config", key), why)
 
 

@@ -8,6 +8,7 @@
 | FLOAT_VECTOR | fixed_size_list<float32>[dim] |
 | BINARY_VECTOR | fixed_size_binary[dim / 8] |
 | FLOAT16_VECTOR, BFLOAT16_VECTOR | fixed_size_binary[2 * dim] |
+| INT8_VECTOR | fixed_size_list<int8>[dim] |
 | SPARSE_FLOAT_VECTOR | binary (pairs of uint32 index and float32 value, little-endian) |
 | ARRAY | list<element> |
 """
@@ -45,6 +46,8 @@ def arrow_type(field: Field) -> pa.DataType:
     dim = field.dim or 0
     if field.type == "FLOAT_VECTOR":
         return pa.list_(pa.float32(), dim)
+    if field.type == "INT8_VECTOR":
+        return pa.list_(pa.int8(), dim)
     if field.type == "BINARY_VECTOR":
         return pa.binary(dim // 8)
     if field.type in ("FLOAT16_VECTOR", "BFLOAT16_VECTOR"):

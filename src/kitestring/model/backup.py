@@ -22,6 +22,25 @@ class StoredObject:
 
 
 @dataclass(frozen=True, slots=True)
+class RowDigest:
+    """An order-independent digest of a set of rows (see `kitestring.model.digest`)."""
+
+    rows: int
+    keys: str  # hex, over the primary keys alone
+    content: str  # hex, over every field of every row; empty: read keys only, see `read_back`
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentRows:
+    """What the rows of a segment come to at every boundary from the backup's on: none of its rows
+    and deletes is later. A later backup with the same objects need not read them again."""
+
+    digest: RowDigest
+    models: Mapping[str, int]  # embedding model label -> rows
+    label: str = ""  # the field that the labels are of
+
+
+@dataclass(frozen=True, slots=True)
 class SegmentBackup:
     """A segment that was live at the boundary, and its objects by kind."""
 
@@ -31,6 +50,7 @@ class SegmentBackup:
     insert: tuple[StoredObject, ...]
     delta: tuple[StoredObject, ...]
     stats: tuple[StoredObject, ...] = ()
+    settled: SegmentRows | None = None  # None: some of its rows or deletes may be later
 
     @property
     def objects(self) -> tuple[StoredObject, ...]:
@@ -39,13 +59,23 @@ class SegmentBackup:
 
 @dataclass(frozen=True, slots=True)
 class RowsBackup:
-    """One Parquet file of a logical backup."""
+    """One Parquet file of a logical backup, and which of its rows are in the backup.
+
+    Files are never changed: a later backup takes a file over without the rows that are gone.
+    """
 
     object: StoredObject  # `source` is `<collection>/<file name>`
-    partition: str  # by name
-    rows: int
+    partition: str  # by name; empty: the server places the row
+    rows: int  # in the backup: those that are gone not counted
     first_key: str | int | None = None  # smallest and largest key, where the file is sorted
     last_key: str | int | None = None
+    index: StoredObject | None = None  # hashes of its rows: see `kitestring.backup.logical.index`
+    gone: StoredObject | None = None  # positions of its rows that are not in the backup
+    written: int = 0  # rows in the file
+
+    @property
+    def objects(self) -> tuple[StoredObject, ...]:
+        return tuple(o for o in (self.object, self.index, self.gone) if o is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +84,6 @@ class AccessBackup:
 
     users: Mapping[str, tuple[str, ...]]  # user -> roles
     roles: Mapping[str, tuple[Privilege, ...]]  # role -> privileges in the backup's database
-
-
-@dataclass(frozen=True, slots=True)
-class RowDigest:
-    """An order-independent digest of a set of rows (see `kitestring.model.digest`)."""
-
-    rows: int
-    keys: str  # hex, over the primary keys alone
-    content: str  # hex, over every field of every row
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +105,14 @@ class CollectionBackup:
     deleted_keys: tuple[str, ...] = ()  # a sample of keys deleted before the boundary
     parts: tuple[RowsBackup, ...] = ()  # of a logical backup, which has no segments
     filter: str = ""  # `--where` of a logical backup: not all rows are in it
+    read_by: str = ""  # of a logical backup: `segments` (rows exactly at the boundary) or `api`
+    notes: tuple[str, ...] = ()  # what a reader of the backup has to know of it
 
     @property
     def objects(self) -> tuple[StoredObject, ...]:
         """Every object that a restore of the collection needs."""
         of_segments = tuple(o for segment in self.segments for o in segment.objects)
-        return of_segments + tuple(part.object for part in self.parts)
+        return of_segments + tuple(o for part in self.parts for o in part.objects)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +135,8 @@ class BackupManifest:
     database_properties: Mapping[str, str] = field(default_factory=dict)
     access: AccessBackup | None = None  # None: could not be read; then `excluded` says so
     origin: str = ""  # the tool that made it, where it was imported
+    read_back: str = ""  # physical: what was read out of the pool again: all, new or keys
+    seconds: Mapping[str, float] = field(default_factory=dict)  # by phase of its making
     schema_version: int = MANIFEST_VERSION
 
     @property
@@ -143,5 +168,17 @@ class BackupSummary:
     finished_at: int = 0  # ms since the epoch; 0 in summaries of older versions
     reused_bytes: int = 0
     marked_at: int | None = None  # ms since the epoch: to be removed once the grace period is over
+    partial: tuple[str, ...] = ()  # collections of which it holds only some rows
     readable: bool = True  # False: the summary or manifest could not be read
     problem: str = ""
+    sealed: str = ""  # age or kms; empty: by nothing of ours
+    signed: str = ""  # id of the key that has signed the manifest
+    signature: str = ""  # of what the summary claims (see `kitestring.backup.catalog`)
+
+    @property
+    def reuse(self) -> float | None:
+        """Share of its bytes that the pool had already; None for a backup without bytes."""
+        total = self.copied_bytes + self.reused_bytes
+        if not self.bytes or not total:
+            return None
+        return self.reused_bytes / total

@@ -26,6 +26,7 @@ class Field:
     element_type: str | None = None
     field_id: int | None = None
     description: str = ""
+    default: bool | int | float | str | None = None  # of rows that came before the field, too
 
     @property
     def is_vector(self) -> bool:

@@ -65,6 +65,7 @@ class Snapshot:
     aliases: Mapping[str, str] = field(default_factory=dict)  # alias -> collection
     backups: tuple[BackupSummary, ...] | None = None  # None: the catalog could not be read
     backups_error: str = ""
+    backups_overdue: tuple[str, ...] = ()  # ids of those that a prune should have removed
     drills: tuple[DrillSummary, ...] = ()
     infra: InfraSnapshot | None = None  # None: Kubernetes was not looked at
     seconds: float = 0.0

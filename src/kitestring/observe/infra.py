@@ -20,7 +20,7 @@ from kitestring.clients.kube.compare import (
 from kitestring.clients.kube.connect import connect_for
 from kitestring.clients.kube.protocol import FIELD_MANAGER, Kube, Object
 from kitestring.errors import KubernetesDenied, KubernetesError, ManifestRejected
-from kitestring.manifests.base import INSTANCE_LABEL, Bundle, Manifest
+from kitestring.manifests.base import INSTANCE_LABEL, SECRETS_ANNOTATION, Bundle, Manifest
 from kitestring.manifests.load import load_bundle
 from kitestring.model.infra import (
     ChangedObject,
@@ -36,6 +36,8 @@ from kitestring.spec.loaded import LoadedSpec
 _AT_ONCE = 8  # requests
 _SCALED = ".".join(REPLICAS)
 _FRESH = "-kitestring-dry-run"
+# a stack's count, which is in no manifest
+_COUNTED = f"spec.template.metadata.annotations.{SECRETS_ANNOTATION}"
 
 # kinds that may carry the label of a deployment without being part of it any more
 _LISTED: tuple[tuple[str, str], ...] = (
@@ -157,6 +159,8 @@ def _compare(manifest: Manifest, kube: Kube, scaled: frozenset[tuple[str, str]])
     ignore = manifest.ignore
     if (manifest.kind, manifest.name) in scaled:
         ignore = (*ignore, _SCALED)
+    if manifest.kind in ("Deployment", "StatefulSet"):
+        ignore = (*ignore, _COUNTED)
     body = wanted_body(manifest.body, live, ignore)
     after: Object | None = None
     rejected = ""

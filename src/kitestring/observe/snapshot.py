@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from functools import partial
 
 from kitestring.clients.milvus.protocol import Milvus
@@ -13,6 +14,8 @@ from kitestring.model.drill import DrillSummary
 from kitestring.model.snapshot import ObservedCollection, Snapshot
 from kitestring.observe.census import take_census
 from kitestring.spec.loaded import LoadedSpec
+
+_PRUNE_SLACK = 2 * 86400.0  # seconds
 
 
 def observe(loaded: LoadedSpec, milvus: Milvus, *, rows: bool = True) -> Snapshot:
@@ -35,6 +38,7 @@ def observe(loaded: LoadedSpec, milvus: Milvus, *, rows: bool = True) -> Snapsho
             if seen is not None:
                 collections[name] = seen
     backups, problem = _backups(loaded)
+    drills = _drills(loaded)
     return Snapshot(
         cluster=loaded.spec.cluster.name,
         server_version=milvus.version(),
@@ -43,7 +47,8 @@ def observe(loaded: LoadedSpec, milvus: Milvus, *, rows: bool = True) -> Snapsho
         aliases=_aliases(loaded, milvus, collections),
         backups=backups,
         backups_error=problem,
-        drills=_drills(loaded),
+        backups_overdue=_overdue(loaded, backups or (), drills, taken_at),
+        drills=drills,
         seconds=time.monotonic() - start,
     )
 
@@ -94,6 +99,20 @@ def _backups(loaded: LoadedSpec) -> tuple[tuple[BackupSummary, ...] | None, str]
         return tuple(open_catalog(loaded).summaries()), ""
     except (StoreError, BackupError, SecretMissing) as error:
         return None, error.message
+
+
+def _overdue(
+    loaded: LoadedSpec,
+    backups: Sequence[BackupSummary],
+    drills: Sequence[DrillSummary],
+    now: int,
+) -> tuple[str, ...]:
+    """Backups that should have gone: by a prune a day, that is late by more than two days."""
+    from kitestring.backup.retention import overdue
+
+    wanted = loaded.spec.backup
+    mine = [s for s in backups if s.readable and s.cluster == loaded.spec.cluster.name]
+    return overdue(mine, drills, wanted.retention if wanted else None, now, _PRUNE_SLACK)
 
 
 def _drills(loaded: LoadedSpec) -> tuple[DrillSummary, ...]:

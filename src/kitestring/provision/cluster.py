@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pulumi
 
@@ -12,6 +12,7 @@ from kitestring.manifests.build import build
 from kitestring.manifests.incluster import MILVUS_PORT, service_host, tls_secret
 from kitestring.manifests.labels import deployment_of
 from kitestring.provision.resources import declare
+from kitestring.provision.restarts import with_revisions
 from kitestring.provision.secrets import ManagedSecret
 from kitestring.provision.target import Target
 from kitestring.spec.models import Spec
@@ -36,7 +37,8 @@ CHILDREN: Mapping[str, str] = {
     "standalone": "Standalone",
     "jobs": "Jobs",
 }
-_WITH_PODS = frozenset({"Deployment", "StatefulSet", "Job", "CronJob"})
+_WORKLOADS = ("Deployment", "StatefulSet")  # their pods stay; those of jobs read what is there
+_WITH_PODS = frozenset({*_WORKLOADS, "Job", "CronJob"})
 
 
 @dataclass(frozen=True)
@@ -172,6 +174,9 @@ class MilvusCluster(pulumi.ComponentResource):
 
     def _declare(self, manifest: Manifest) -> None:
         part = self._part(manifest.component)
+        if manifest.kind in _WORKLOADS:
+            revisions = {name: secret.revision for name, secret in self.secrets.items()}
+            manifest = replace(manifest, body=with_revisions(manifest.body, revisions))
         made = declare(
             self._resource_name(manifest.name),
             manifest,
@@ -182,7 +187,7 @@ class MilvusCluster(pulumi.ComponentResource):
         self._made.setdefault(manifest.component, []).append(made)
         if manifest.kind == "PersistentVolumeClaim":
             self._claims.setdefault(manifest.component, []).append(made)
-        if manifest.kind in ("Deployment", "StatefulSet"):
+        if manifest.kind in _WORKLOADS:
             self._workloads[manifest.component] = made
 
     def _before(self, manifest: Manifest) -> list[pulumi.Resource]:

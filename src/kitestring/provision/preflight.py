@@ -163,7 +163,7 @@ def _server_faults(loaded: LoadedSpec, deployment: Deployment) -> Iterator[Probl
     if replicated and not has(version, Feature.REBUILT_REPLICA_WAITS):
         yield Problem(
             "server-fault",
-            f"Milvus {version} gives empty answers for some seconds while a replica that lost its "
+            f"Milvus {version} may give empty answers for a moment while a replica that lost its "
             f"query node is rebuilt (milvus-io/milvus#36242); collections with replicas: "
             f"{', '.join(replicated)}",
             f"use {since(Feature.REBUILT_REPLICA_WAITS)} or later",

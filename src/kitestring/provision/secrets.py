@@ -88,7 +88,7 @@ class SecretValuesProvider(dynamic.ResourceProvider):
                 existing = kube.secret(props["namespace"], props["name"]) or {}
             made = make_values(props["recipe"], existing, props["references"])
         return dynamic.CreateResult(
-            f"{props['namespace']}/{props['name']}", {**props, "values": made}
+            f"{props['namespace']}/{props['name']}", {**props, "values": made, "revision": 1}
         )
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.DiffResult:
@@ -101,7 +101,10 @@ class SecretValuesProvider(dynamic.ResourceProvider):
     def update(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.UpdateResult:
         with readable():
             made = make_values(news["recipe"], olds.get("values") or {}, news["references"])
-        return dynamic.UpdateResult({**news, "values": made})
+        revision = olds.get("revision")  # none where an earlier version of this program made it
+        if made != olds.get("values"):
+            revision = int(revision or 1) + 1
+        return dynamic.UpdateResult({**news, "values": made, "revision": revision})
 
 
 def _has_to_be_renewed(props: Mapping[str, Any]) -> bool:
@@ -112,9 +115,10 @@ def _has_to_be_renewed(props: Mapping[str, Any]) -> bool:
 
 
 class SecretValues(dynamic.Resource, module="kitestring", name="SecretValues"):
-    """The values of a SecretPlan; `values` is secret."""
+    """The values of a SecretPlan; `values` is secret, `revision` counts how often they changed."""
 
     values: pulumi.Output[dict[str, str]]
+    revision: pulumi.Output[int | None]
 
     def __init__(
         self,
@@ -130,7 +134,8 @@ class SecretValues(dynamic.Resource, module="kitestring", name="SecretValues"):
             "recipe": recipe_of(plan),
             "references": pulumi.Output.secret(dict(references)),
             "cluster": target.plain(),
-            "values": None,
+            "values": None,  # outputs
+            "revision": None,
         }
         secret = pulumi.ResourceOptions(additional_secret_outputs=["values", "references"])
         super().__init__(
@@ -139,9 +144,11 @@ class SecretValues(dynamic.Resource, module="kitestring", name="SecretValues"):
 
 
 class ManagedSecret(pulumi.ComponentResource):
-    """A Secret of the cluster with the values of a plan. `values` is a secret output."""
+    """A Secret of the cluster with the values of a plan. `values` is a secret output, `revision`
+    is not: it says how often the values have changed."""
 
     values: pulumi.Output[dict[str, str]]
+    revision: pulumi.Output[int | None]
 
     def __init__(
         self,
@@ -158,6 +165,7 @@ class ManagedSecret(pulumi.ComponentResource):
         own = pulumi.ResourceOptions(parent=self, depends_on=list(before))
         made = SecretValues(f"{name}-values", plan, references, target, own)
         self.values = pulumi.Output.secret(made.values)
+        self.revision = pulumi.Output.unsecret(made.revision)
         body = {
             "apiVersion": "v1",
             "kind": "Secret",

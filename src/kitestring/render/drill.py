@@ -20,12 +20,19 @@ PHASE_LABELS = {
     "import": "import",
     "index": "index",
     "load": "load",
-    "first_query": "first query",
+    "first_answer": "first answer",
+    "first_query": "first query",  # of older records
 }
 
 
 def verdict(passed: bool) -> str:
     return "passed" if passed else "failed"
+
+
+def outcome_of(drill: DrillRecord | DrillSummary) -> str:
+    """The verdict, and what it is of: a sample proves less."""
+    part = "" if drill.sampled is None else f" (sample of {drill.sampled:.0%})"
+    return verdict(drill.passed) + part
 
 
 def interval(recall: Recall) -> str:
@@ -45,7 +52,7 @@ def recall_words(score: CollectionScore) -> str:
 
 
 def phase_rows(record: DrillRecord) -> list[tuple[str, float, str]]:
-    """The phases that make up the RTO: label, seconds, words."""
+    """The phases after the target stood: label, seconds, words."""
     return [
         (PHASE_LABELS.get(p.name, p.name), p.seconds, duration(p.seconds))
         for p in record.phases
@@ -53,9 +60,23 @@ def phase_rows(record: DrillRecord) -> list[tuple[str, float, str]]:
     ]
 
 
+def times_words(record: DrillRecord) -> str:
+    """The two instants of a restore: its first right answer, and its indexes."""
+    text = f"first right answer after {duration(record.rto_seconds)}"
+    if record.full_seconds is None:
+        return f"{text}, with its indexes ready"
+    return f"{text}, indexes ready after {duration(record.full_seconds)}"
+
+
 def axis_start(recall: Recall) -> float:
     """Where the axis of a recall plot begins: the tenth below the interval, at most 0.9."""
     return min(0.9, max(0.0, math.floor(10 * recall.low - 0.01) / 10))
+
+
+def in_rto(record: DrillRecord, phase: str) -> bool:
+    """Whether a phase is part of the record's RTO: in older ones, the index was."""
+    outside = ("target",) if record.full_seconds is None else ("target", "index")
+    return phase not in outside
 
 
 def target_seconds(record: DrillRecord) -> float | None:
@@ -77,6 +98,8 @@ def page_values() -> dict[str, Any]:
         "axis_start": axis_start,
         "phase_rows": phase_rows,
         "target_seconds": target_seconds,
+        "times_words": times_words,
+        "outcome_of": outcome_of,
         "recall_words": recall_words,
         "verdict": verdict,
     }
@@ -87,13 +110,14 @@ def drill_text(record: DrillRecord) -> str:
 
 
 def _text(record: DrillRecord) -> Iterator[str]:
-    yield f"drill {record.id}: {verdict(record.passed)}"
+    yield f"drill {record.id}: {outcome_of(record)}"
     yield f"  backup   {record.backup} of {record.cluster}, Milvus {record.server_version}"
     yield f"  started  {when(record.started_at)}"
     yield f"  RPO      {duration(record.rpo_seconds)}  (the backup holds every write up to"
     yield f"           {when(record.boundary)})"
+    yield f"  RTO      {duration(record.rto_seconds)}  ({times_words(record)})"
     parts = ", ".join(f"{label} {text}" for label, _, text in phase_rows(record))
-    yield f"  RTO      {duration(record.rto_seconds)}  ({parts or 'no phase was reached'})"
+    yield f"  phases   {parts or 'none was reached'}"
     standing = target_seconds(record)
     if standing is not None:
         yield f"  target   {record.target}, up in {duration(standing)}, not counted in the RTO"
@@ -107,6 +131,10 @@ def _text(record: DrillRecord) -> Iterator[str]:
         yield f"  recall   {recall_words(score)}"
         for difference in score.differences:
             yield f"  differs  {difference}"
+    if record.differences:
+        yield ""
+        yield "access"
+        yield from (f"  differs  {text}" for text in record.differences)
     if record.objectives:
         yield ""
         yield "objectives"
@@ -131,19 +159,19 @@ def drill_markdown(record: DrillRecord) -> str:
 
 
 def _markdown(record: DrillRecord) -> Iterator[str]:
-    yield f"# Restore drill `{record.id}`: {verdict(record.passed)}"
+    yield f"# Restore drill `{record.id}`: {outcome_of(record)}"
     yield ""
     yield (
         f"Backup `{record.backup}` of `{record.cluster}`, Milvus {plain(record.server_version)}, "
         f"{when(record.started_at)}. RPO {duration(record.rpo_seconds)}, "
-        f"RTO {duration(record.rto_seconds)}."
+        f"RTO {duration(record.rto_seconds)}: {times_words(record)}."
     )
     yield from ("", "| Objective | Wanted | Measured | |", "|---|---|---|---|")
     for o in record.objectives:
         yield f"| {plain(o.name)} | {plain(o.wanted)} | {plain(o.measured)} | {_met(o.met)} |"
     yield from ("", "| Phase | Seconds |", "|---|---:|")
     for phase in record.phases:
-        outside = ", not in the RTO" if phase.name == "target" else ""
+        outside = "" if in_rto(record, phase.name) else ", not in the RTO"
         yield f"| {PHASE_LABELS.get(phase.name, phase.name)}{outside} | {phase.seconds:.2f} |"
     for score in record.collections:
         yield from ("", f"## `{score.name}`", "")
@@ -152,6 +180,9 @@ def _markdown(record: DrillRecord) -> Iterator[str]:
         yield f"- deleted keys that came back: {score.deleted_present}"
         yield f"- {plain(recall_words(score))}"
         yield from (f"- differs: {plain(text)}" for text in score.differences)
+    if record.differences:
+        yield from ("", "## Users, roles and grants", "")
+        yield from (f"- differs: {plain(text)}" for text in record.differences)
     if record.notes:
         yield from ("", "## Notes", "")
         yield from (f"- {plain(text)}" for text in record.notes)
@@ -171,7 +202,7 @@ def drills_text(drills: Sequence[DrillSummary]) -> str:
             lines.append(f"{drill.id:24}  {when(drill.started_at):23}  unreadable  {drill.problem}")
             continue
         lines.append(
-            f"{drill.id:24}  {when(drill.started_at):23}  {verdict(drill.passed):10}  "
+            f"{drill.id:24}  {when(drill.started_at):23}  {outcome_of(drill):10}  "
             f"{duration(drill.rpo_seconds):>12}  {duration(drill.rto_seconds):>12}  {drill.backup}"
         )
     return "\n".join(lines) + "\n"

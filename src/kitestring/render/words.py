@@ -29,6 +29,14 @@ def duration(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
+def age(seconds: float) -> str:
+    """One unit for columns: `12s`, `5m`, `30h`, `9d`."""
+    for unit, size in (("d", 86400.0), ("h", 3600.0), ("m", 60.0)):
+        if abs(seconds) >= 2 * size:
+            return f"{seconds / size:.0f}{unit}"
+    return f"{seconds:.0f}s"
+
+
 def plural(number: int, noun: str) -> str:
     """`1 check`, `3 checks`, `12,345 rows`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -1,11 +1,11 @@
 """The container of Milvus's storage v1: events behind a magic number, each payload a Parquet file.
 
-Layout, all numbers little-endian (milvus-io/milvus, `internal/storage/event_*.go`, seen in files
-that servers of 2.3 and 2.4 wrote):
+Layout, all numbers little-endian (milvus-io/milvus, `internal/storage/event_*.go` and
+`serde_events.go`, seen in files that servers of 2.3 and 2.4 wrote):
 
 - int32 0xfffabc;
-- events, each a 17-byte header (timestamp int64, type int8, length int32, next position int32,
-  -1 or the end of the file for the last) and its data;
+- events, each a 17-byte header (timestamp int64, type int8, length int32, next position int32;
+  2.4 and later write -1 for the last) and its data;
 - the first is the descriptor: collection, partition, segment and field id (int64 each), start and
   end timestamp (uint64), payload type (int32), 8 post-header lengths, the length of a JSON text
   (int32) and the text;
@@ -25,11 +25,14 @@ import pyarrow.parquet as pq
 from kitestring.errors import SegmentUnreadable
 
 MAGIC = 0xFFFABC
+PARQUET = b"PAR1"
+PARQUET_ERRORS = (pa.ArrowException, OSError, ValueError, MemoryError, OverflowError)
 DESCRIPTOR, INSERT, DELETE = 0, 1, 2
 _HEADER = struct.Struct("<qbii")
 _DESCRIPTOR = struct.Struct("<qqqqQQi")
 _POST_HEADERS = 8
 _SPAN = struct.Struct("<QQ")
+_ENCRYPTED = "edek"  # the key of a descriptor's JSON that holds an encrypted data key
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,11 @@ class Binlog:
     payloads: tuple[memoryview, ...]
 
 
+def is_binlog(data: bytes) -> bool:
+    """Whether a file begins as one of storage v1 does."""
+    return len(data) >= 4 and struct.unpack_from("<i", data)[0] == MAGIC
+
+
 def parse_binlog(data: bytes, *, event: int, name: str) -> Binlog:
     """The parts of a file, without decoding its payloads.
 
@@ -62,39 +70,42 @@ def parse_binlog(data: bytes, *, event: int, name: str) -> Binlog:
         name: what errors call the file.
 
     Raises:
-        SegmentUnreadable: the file is cut short, changed, or of a form that is not known.
+        SegmentUnreadable: the file is cut short, changed, encrypted, or of a form that is not
+            known.
     """
-    if len(data) < 4 + _HEADER.size or struct.unpack_from("<i", data)[0] != MAGIC:
-        if data[:4] == b"PAR1":
-            raise _unreadable(name, "it is of storage v2, which this reader does not know yet")
-        raise _unreadable(name, "it does not begin with the magic number of a binlog")
+    if not is_binlog(data):
+        if data[:4] == PARQUET:
+            raise unreadable(name, "it is of storage v2 where others of its segment are of v1")
+        raise unreadable(name, "it does not begin with the magic number of a binlog")
     view = memoryview(data)
     position = 4
     descriptor: Descriptor | None = None
     payloads = []
     while position < len(data):
         if position + _HEADER.size > len(data):
-            raise _unreadable(name, f"the event at byte {position} is cut short")
+            raise unreadable(name, f"the event at byte {position} is cut short")
         _, kind, length, following = _HEADER.unpack_from(data, position)
         end = position + length
         if length < _HEADER.size or end > len(data):
-            raise _unreadable(name, f"the event at byte {position} is cut short")
+            raise unreadable(name, f"the event at byte {position} is cut short")
         if following != end and not (following == -1 and end == len(data)):
-            raise _unreadable(name, f"the event at byte {position} has a wrong next position")
+            raise unreadable(name, f"the event at byte {position} has a wrong next position")
         body = view[position + _HEADER.size : end]
         if descriptor is None:
             if kind != DESCRIPTOR:
-                raise _unreadable(name, "its first event is no descriptor")
+                raise unreadable(name, "its first event is no descriptor")
             descriptor = _descriptor(body, name)
+            if _ENCRYPTED in descriptor.extras:
+                raise unreadable(name, "it is encrypted")
         elif kind != event:
-            raise _unreadable(name, f"it has an event of type {kind} where {event} was expected")
+            raise unreadable(name, f"it has an event of type {kind} where {event} was expected")
         elif len(body) < _SPAN.size:
-            raise _unreadable(name, f"the event at byte {position} is cut short")
+            raise unreadable(name, f"the event at byte {position} is cut short")
         else:
             payloads.append(body[_SPAN.size :])
         position = end
     if descriptor is None or not payloads:
-        raise _unreadable(name, "it has no rows")
+        raise unreadable(name, "it has no rows")
     return Binlog(descriptor, tuple(payloads))
 
 
@@ -110,7 +121,7 @@ def _descriptor(body: memoryview, name: str) -> Descriptor:
         if not isinstance(extras, dict):
             raise ValueError("it is no JSON object")
     except (struct.error, ValueError) as error:
-        raise _unreadable(name, f"its descriptor can't be read: {error}") from None
+        raise unreadable(name, f"its descriptor can't be read: {error}") from None
     return Descriptor(collection, partition, segment, field, start, end, kind, extras)
 
 
@@ -126,28 +137,66 @@ def read_column(
         SegmentUnreadable: see `parse_binlog`; or the payload is no Parquet file of that column.
     """
     log = parse_binlog(data, event=event, name=name)
-    chunks: list[pa.Array] = []
-    for payload in log.payloads:
-        try:
-            table = pq.read_table(pa.BufferReader(pa.py_buffer(payload)), use_threads=False)
-            # a flipped bit may leave a name or a value that is no UTF-8
-            found = table.schema.names
-            table.validate(full=True)
-        except (pa.ArrowException, OSError, ValueError) as error:
-            first = (str(error).splitlines() or [""])[0]
-            raise _unreadable(name, f"its payload can't be read: {first}") from None
-        if len(found) != 1 or found[0] not in column:
-            listed = ", ".join(found)
-            raise _unreadable(name, f"its payload has the columns {listed}, not `{column[0]}`")
-        chunks.extend(table.column(0).chunks)
-    if not chunks:
-        raise _unreadable(name, "its payload has no rows")
-    return log.descriptor, pa.concat_arrays(chunks) if len(chunks) > 1 else chunks[0]
+    table = read_payloads(log, name)
+    if table.num_columns != 1 or table.schema.names[0] not in column:
+        listed = ", ".join(table.schema.names)
+        raise unreadable(name, f"its payload has the columns {listed}, not `{column[0]}`")
+    return log.descriptor, one_array(table.column(0), name)
 
 
-def _unreadable(name: str, why: str) -> SegmentUnreadable:
+def read_payloads(log: Binlog, name: str) -> pa.Table:
+    """The payloads of all events of a file, one after the other.
+
+    Raises:
+        SegmentUnreadable: they are no Parquet files, or not of the same columns.
+    """
+    tables = [_payload(payload, name) for payload in log.payloads]
+    if any(table.schema.names != tables[0].schema.names for table in tables):
+        raise unreadable(name, "its events have different columns")
+    try:
+        return pa.concat_tables(tables) if len(tables) > 1 else tables[0]
+    except pa.ArrowException as error:
+        raise unreadable(name, f"its events do not go together: {first_line(error)}") from None
+
+
+def _payload(payload: memoryview, name: str) -> pa.Table:
+    try:
+        file = pq.ParquetFile(pa.BufferReader(pa.py_buffer(payload)))
+        table = file.read(use_threads=False)
+        # a flipped bit may leave a name or a value that is no UTF-8
+        names = table.schema.names
+        table.validate(full=True)
+    except PARQUET_ERRORS as error:
+        raise unreadable(name, f"its payload can't be read: {first_line(error)}") from None
+    if not names or table.num_rows != file.metadata.num_rows:
+        raise unreadable(name, "its payload does not hold the rows that it says it has")
+    return table
+
+
+def one_array(column: pa.ChunkedArray, name: str) -> pa.Array:
+    """A column without its chunks.
+
+    Raises:
+        SegmentUnreadable: it has no values, or more than one array can hold (2 GiB of text).
+    """
+    if column.num_chunks == 0:
+        raise unreadable(name, "its payload has no rows")
+    if column.num_chunks == 1:
+        return column.chunk(0)
+    try:
+        return pa.concat_arrays(column.chunks)
+    except pa.ArrowException as error:
+        raise unreadable(name, f"its payload can't be read: {first_line(error)}") from None
+
+
+def first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [""])[0]
+
+
+def unreadable(name: str, why: str, hint: str = "") -> SegmentUnreadable:
+    """The error of a file that is not understood."""
     return SegmentUnreadable(
         f"the segment file {name} can't be read: {why}",
-        hint="if the server's version is not in the compatibility table, read over the API",
+        hint=hint or "if the server's version is not in the compatibility table, read over the API",
         subject=name,
     )

@@ -11,6 +11,7 @@ from kitestring.spec.stores import Store
 from kitestring.spec.types import URI, Duration, Model, SecretRef
 
 Method = Literal["auto", "physical", "logical"]
+ReadBack = Literal["all", "new", "keys"]
 
 
 class AgeEncryption(Model):
@@ -87,6 +88,12 @@ class Backup(Model):
         "auto",
         description="`physical` copies the segment files, `logical` writes Parquet; `auto` is "
         "physical where a drill has passed on the server's version, else logical",
+    )
+    read_back: ReadBack = Field(
+        "new",
+        description="what a physical backup reads out of its store again before it counts: `all` "
+        "objects, those that are `new` in it, or no more than the `keys` of new ones; whatever it "
+        "is, the checksum of each object is taken while it is copied",
     )
     encryption: Encryption | None = Field(None, description="omit for none by this tool")
     signing: Signing | None = Field(None, description="omit for unsigned manifests")

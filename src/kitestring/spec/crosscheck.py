@@ -12,9 +12,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from kitestring.spec.crosscheck_access import check_access
+from kitestring.spec.crosscheck_backup import check_backup
 from kitestring.spec.crosscheck_collection import check_collection
 from kitestring.spec.crosscheck_config import check_config
 from kitestring.spec.crosscheck_deployment import check_deployment, deployed_version
+from kitestring.spec.crosscheck_schedule import check_schedule
 from kitestring.spec.crosscheck_version import check_version
 from kitestring.spec.loaded import KeyPath
 from kitestring.spec.plain import items, mapping, number, text
@@ -41,6 +43,8 @@ def crosscheck(data: Mapping[str, Any]) -> Iterator[Problem]:
     yield from check_config(data)
     yield from check_version(data, deployed_version(data))
     yield from check_access(data)
+    yield from check_backup(data)
+    yield from check_schedule(data)
 
 
 def model_label(model: Mapping[str, Any]) -> str:

@@ -1,4 +1,8 @@
-"""`deployment.config`: settings of milvus.yaml that the spec has a key of its own for."""
+"""`deployment.config`: which settings of milvus.yaml a spec may pass on. All rules are here.
+
+Milvus compares names without case, `.`, `_` and `/`: so are they compared here, or
+`common_security.AuthorizationEnabled` would slip through.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,12 @@ from typing import Any
 from kitestring.spec.plain import mapping
 from kitestring.spec.problems import Problem
 
-_DOTTED = re.compile(r"[A-Za-z][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)+")
+EXAMPLE = "as in milvus.yaml, such as `dataCoord.segment.maxSize`"
+_DOTTED = re.compile(r"[A-Za-z][A-Za-z0-9_-]*(\.[A-Za-z0-9][A-Za-z0-9_-]*)+")
+_PORT = re.compile(
+    r"(proxy|rootcoord|querycoord|datacoord|mixcoord|indexcoord|querynode|datanode|indexnode"
+    r"|streamingnode)(http|internal)?port"
+)
 _SECRETS = (
     "password",
     "accesskeyid",
@@ -47,6 +56,7 @@ _SAID: Mapping[str, str] = {
     "minio.cloudProvider": _STORE,
     "minio.region": _STORE,
     "common.storageType": _STORE,
+    "common.gracefulStopTimeout": "`termination_grace` of the role says it",
     "common.security.authorizationEnabled": "authentication is always on",
     "common.security.superUsers": "a super user passes every grant, `access` says who may what",
     "common.security.tlsMode": _TLS,
@@ -62,12 +72,24 @@ _SAID: Mapping[str, str] = {
 """Settings that the spec decides elsewhere, and where."""
 
 
-def _normal(key: str) -> str:
-    """A setting's name as Milvus compares it: without case, `.`, `_` and `/`."""
+def normal(key: str) -> str:
+    """A setting's name as Milvus compares it."""
     return re.sub(r"[._/]", "", key).lower()
 
 
-_BY_NORMAL = {_normal(key): said for key, said in _SAID.items()}
+_BY_NORMAL = {normal(key): said for key, said in _SAID.items()}
+
+
+def why_not(key: str) -> str:
+    """Why a spec may not pass a setting on; empty where it may."""
+    name = normal(key)
+    if name in _BY_NORMAL:
+        return f"{_BY_NORMAL[name]}: remove it here"
+    if name.endswith(_SECRETS):
+        return "secrets never stand in a spec: remove it"
+    if _PORT.fullmatch(name):
+        return "ports are fixed, Services and network policies name them: remove it here"
+    return "" if _DOTTED.fullmatch(key) else f"not a setting: write it {EXAMPLE}"
 
 
 def check_config(data: Mapping[str, Any]) -> Iterator[Problem]:
@@ -75,14 +97,9 @@ def check_config(data: Mapping[str, Any]) -> Iterator[Problem]:
     config = mapping(mapping(data.get("deployment")).get("config"))
     seen: dict[str, str] = {}
     for key in config:
-        here = ("deployment", "config", key)
-        name = _normal(key)
-        if name in _BY_NORMAL:
-            yield Problem(here, f"{_BY_NORMAL[name]}: remove it here")
-        elif name.endswith(_SECRETS):
-            yield Problem(here, "secrets never stand in a spec: remove it")
-        elif not _DOTTED.fullmatch(key):
-            yield Problem(here, "not a setting", key, "such as `dataCoord.segment.maxSize`")
+        here, name = ("deployment", "config", key), normal(key)
+        if reason := why_not(key):
+            yield Problem(here, reason)
         elif name in seen:
             yield Problem(here, f"the same setting as `{seen[name]}`")
         seen.setdefault(name, key)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
@@ -418,10 +419,50 @@ class CompactionPolicy(Model):
     )
 
 
-class BackupSchedule(Model):
-    """When backups are made."""
+_NIGHT = "01:30"
 
-    at: TimeOfDay = Field("01:30", description="hours and minutes")
+
+class BackupSchedule(Model):
+    """When backups are made, and what is done after each: verified, and pruned by the retention."""
+
+    at: TimeOfDay | None = Field(
+        _NIGHT, description="once a day: hours and minutes; none where there is `every`"
+    )
+    every: Duration | None = Field(None, description="instead of `at`: at least this often")
+    verify: Literal["list", "sample", "full"] | None = Field(
+        None,
+        description="each new backup is verified by this tier; omit for no more than what making "
+        "it reads back",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one(cls, data: Any) -> Any:
+        """`every` takes the place of the time of day that is the default."""
+        if isinstance(data, Mapping) and data.get("every") is not None and "at" not in data:
+            return {**data, "at": None}
+        return data
+
+    @property
+    def start(self) -> str:
+        """The time of day by which other jobs are placed, too."""
+        return self.at or _NIGHT
+
+    @property
+    def gap(self) -> float:
+        """Seconds between two backups."""
+        return self.every or 86400.0
+
+
+class DrillSchedule(Model):
+    """When a restore is drilled; as often as `objectives.drill_every` asks for."""
+
+    at: TimeOfDay | None = Field(
+        None, description="hours and minutes; two hours after the time of backups by default"
+    )
+    weekday: (
+        Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] | None
+    ) = Field(None, description="once a week, on this day")
 
 
 class EmbeddingSchedule(Model):
@@ -443,6 +484,7 @@ class Day2(Model):
         CompactionPolicy(), description="when collections are compacted"
     )
     backup: BackupSchedule = Field(BackupSchedule(), description="when backups are made")
+    drill: DrillSchedule = Field(DrillSchedule(), description="when a restore is drilled")
     embedding: EmbeddingSchedule = Field(
         EmbeddingSchedule(), description="when models are checked; CronJobs only"
     )

@@ -175,6 +175,12 @@ def build(say: Callable[[str], None] = lambda _: None) -> Toolchain:
     return Toolchain(folders, kafka)
 
 
+def built() -> bool:
+    """Whether all programs are in the cache."""
+    root = cache_dir() / "toolchain"
+    return all(_target(root, module).is_dir() for module in MODULES) and _jars(root).is_dir()
+
+
 @contextmanager
 def made(target: Path) -> Iterator[Path]:
     """A folder to fill, renamed to `target` when all went well; the caller holds a lock."""
@@ -199,10 +205,19 @@ def digest(parts: Iterable[bytes | str | Path]) -> str:
     return total.hexdigest()[:16]
 
 
-def _module(root: Path, module: Module, say: Callable[[str], None]) -> Path:
+def _target(root: Path, module: Module) -> Path:
+    """Where a module's programs are: another recipe is another folder."""
     source = HERE / module.name
     recipe = (*module.packages, module.ldflags, *module.copies)
-    target = root / f"{module.name}-{digest((*recipe, source / 'go.mod', source / 'go.sum'))}"
+    return root / f"{module.name}-{digest((*recipe, source / 'go.mod', source / 'go.sum'))}"
+
+
+def _jars(root: Path) -> Path:
+    return root / f"kafka-{digest((KAFKA_POM,))}"
+
+
+def _module(root: Path, module: Module, say: Callable[[str], None]) -> Path:
+    source, target = HERE / module.name, _target(root, module)
     if target.is_dir():
         return target
     with made(target) as folder:
@@ -224,7 +239,7 @@ def _module(root: Path, module: Module, say: Callable[[str], None]) -> Path:
 
 
 def _kafka(root: Path, say: Callable[[str], None]) -> Path:
-    target = root / f"kafka-{digest((KAFKA_POM,))}"
+    target = _jars(root)
     if target.is_dir():
         return target
     say("fetching Kafka's jars")

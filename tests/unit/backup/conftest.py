@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from kitestring.clients.milvus.protocol import Flushed, ImportState
+from kitestring.clients.milvus.protocol import Flushed, Hit, ImportState
 from kitestring.clients.store.local import LocalStore
 from kitestring.clients.store.protocol import ObjectStore
 from kitestring.errors import CollectionNotFound, MilvusError
@@ -24,6 +24,7 @@ from kitestring.model.collection import (
     Field,
     Index,
     IndexState,
+    LoadedSegment,
     Partition,
     Schema,
     Segment,
@@ -87,6 +88,7 @@ class FakeServer:
         self.after_flush: Callable[[], None] = lambda: None
         self.import_fails = ""
         self.import_loses = 0
+        self.blind = False  # searches find nothing
         self.skew = 0
         self.tasks: dict[int, ImportState] = {}
 
@@ -260,8 +262,35 @@ class FakeServer:
         table = self.table(name)
         table.info = replace(table.info, load_state="Loaded", replicas=replicas)
 
+    def loaded_segments(self, name: str) -> list[LoadedSegment]:
+        return [
+            LoadedSegment(s.id, len(s.rows), "Sealed", "", 0, (1,))
+            for s in self.table(name).segments
+        ]
+
+    def scan(
+        self, name: str, columns: Sequence[str], *, batch_rows: int = 100, filter: str = ""
+    ) -> Iterator[pa.RecordBatch]:
+        keys = sorted(self.alive(name))[:batch_rows]
+        vectors = pa.array([vector(key) for key in keys], pa.list_(pa.float32(), 4))
+        values = {"id": pa.array(keys, pa.string()), "embedding": vectors}
+        yield pa.RecordBatch.from_arrays([values[c] for c in columns], names=list(columns))
+
+    def search(
+        self, name: str, vectors: Sequence[Any], *, limit: int, field: str, params: Any
+    ) -> list[list[Hit]]:
+        """Exact; `blind` finds nothing."""
+        found = {key: vector(key) for key in self.alive(name)}
+        return [
+            [Hit(k, 1.0, {}) for k, v in found.items() if v == list(wanted) and not self.blind]
+            for wanted in vectors
+        ]
+
     def create_alias(self, name: str, alias: str) -> None:
         self.alias[alias] = name
+
+    def drop_alias(self, alias: str) -> None:
+        self.alias.pop(alias, None)
 
     def move_alias(self, name: str, alias: str) -> None:
         self.alias[alias] = name

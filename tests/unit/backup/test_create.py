@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from kitestring.errors import (
     SegmentUnreadable,
     StoreFull,
 )
+from kitestring.spec.backup import Budget
 from kitestring.spec.load import load
 from kitestring.spec.loaded import LoadedSpec
 
@@ -182,7 +184,8 @@ def test_collections_of_the_spec_that_are_absent_are_refused(
 
 def test_what_is_left_out_is_named(server: Any, loaded: LoadedSpec) -> None:
     server.create_collection("other", server.describe("docs").schema)
-    assert create_backup(loaded, server, collections=["current"]).excluded == ("other",)
+    made = create_backup(loaded, server, collections=["current"])
+    assert made.excluded == ("other", "users, roles and grants")
 
 
 def test_a_wrong_root_path_is_refused(server: Any, loaded: LoadedSpec, tmp_path: Path) -> None:
@@ -306,3 +309,90 @@ def test_the_pool_holds_what_the_manifest_names_and_nothing_else(
     listed = {i.key: i.size for i in LocalStore(loaded.resolve("backups")).list("pool/")}
     stored = {o.key: o.size for s in made.collections[0].segments for o in s.objects}
     assert listed == stored
+
+
+def test_what_an_older_backup_has_is_not_copied_again(server: Any, loaded: LoadedSpec) -> None:
+    server.create_collection("other", server.describe("docs").schema)
+    server.upsert("other", ["a", "b"])
+    first = create_backup(loaded, server)
+    create_backup(loaded, server, collections=["other"])
+    reads: list[str] = []
+    third = create_backup(loaded, server, on_event=reads.append)
+    assert (third.copied_bytes, third.reused_bytes) == (0, first.bytes)
+    assert [c.digest for c in third.collections] == [c.digest for c in first.collections]
+
+
+def test_segments_that_did_not_change_are_not_read_again(
+    server: Any, loaded: LoadedSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = MemoryStore()
+    monkeypatch.setattr("kitestring.backup.create.open_catalog", lambda _: Catalog(store))
+    first = create_backup(loaded, server)
+    assert (first.read_back, Catalog(store).summaries()[0].verified_tier) == ("all", "full")
+    server.upsert("docs", ["extra", "k003"], version=1)
+    read: set[str] = set()
+    store.before = lambda operation, key: read.add(key) if operation == "get" else None
+    second = create_backup(loaded, server)
+    old = {o.key for s in first.collections[0].segments for o in s.insert}
+    assert second.collections[0].digest.rows == 41
+    changed = next(s for s in second.collections[0].segments if s.delta)  # k003 was deleted in it
+    assert read & old <= {o.key for o in changed.insert}
+    third = create_backup(loaded, server)
+    read.clear()
+    fourth = create_backup(loaded, server)
+    assert not {key for key in read if key.startswith("pool/")}
+    assert third.collections[0].digest == fourth.collections[0].digest
+    assert fourth.collections[0].models == third.collections[0].models
+    assert Catalog(store).summaries()[0].verified_tier == "list"
+    whole = create_backup(loaded, server, read_back="all")
+    assert {o.key for o in whole.collections[0].objects} <= read
+    assert whole.collections[0].digest == fourth.collections[0].digest
+
+
+def test_keys_alone_are_read_where_that_is_wanted(server: Any, loaded: LoadedSpec) -> None:
+    server.upsert("docs", ["k001"], version=1)
+    server.delete("docs", ["k002"])
+    made = create_backup(loaded, server, read_back="keys").collections[0]
+    assert made.digest.content == ""
+    whole = create_backup(loaded, server, read_back="all").collections[0]
+    assert (made.digest.rows, made.digest.keys) == (whole.digest.rows, whole.digest.keys)
+    assert (made.models, made.deleted_keys) == (whole.models, whole.deleted_keys)
+    catalog = open_catalog(loaded)
+    assert all(verify(catalog, s.id).passed for s in catalog.summaries())
+    # the digest of the content is made up for by a backup that reads it
+    assert create_backup(loaded, server).collections[0].digest == whole.digest
+
+
+def test_keys_that_come_back_are_no_deleted_ones(server: Any, loaded: LoadedSpec) -> None:
+    server.delete("docs", ["k002", "k005"])
+    assert create_backup(loaded, server).collections[0].deleted_keys == ("k002", "k005")
+    server.upsert("docs", ["k002"], version=1)
+    assert create_backup(loaded, server).collections[0].deleted_keys == ("k005",)
+    server.delete("docs", ["k007"])
+    assert create_backup(loaded, server).collections[0].deleted_keys == ("k005", "k007")
+
+
+def test_a_clock_that_was_set_back_is_said(server: Any, loaded: LoadedSpec) -> None:
+    server.skew = 50_000
+    create_backup(loaded, server)
+    server.skew = 0
+    lines: list[str] = []
+    create_backup(loaded, server, on_event=lines.append)
+    assert any("clock was set back" in line for line in lines)
+
+
+def test_a_budget_is_kept(server: Any, loaded: LoadedSpec) -> None:
+    began = time.monotonic()
+    made = create_backup(loaded, server, budget=Budget(max_bytes_per_second=20_000))
+    assert time.monotonic() - began > made.bytes / 20_000 * 0.85
+
+
+def test_a_lost_object_is_brought_back_by_the_next_backup(
+    server: Any, loaded: LoadedSpec, tmp_path: Path
+) -> None:
+    first = create_backup(loaded, server)
+    objects = first.collections[0].objects
+    (tmp_path / "backups" / objects[0].key).unlink()
+    (tmp_path / "backups" / objects[1].key).write_bytes(b"short")
+    create_backup(loaded, server)
+    assert verify(open_catalog(loaded), first.id).passed

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from kitestring.backup.drill_history import DrillHistory, new_drill_id
-from kitestring.errors import DrillNotFound, DrillRecordUnreadable
+from kitestring.backup.drill_history import DrillHistory, new_drill_id, open_history
+from kitestring.errors import DrillNotFound, DrillRecordUnreadable, DrillRefused
 from kitestring.model.drill import CollectionScore, DrillRecord, Objective, Phase, Recall
+from kitestring.spec.load import load
 
 RECORD = DrillRecord(
     id="20250131T013000Z-1a2b3c",
@@ -122,7 +124,7 @@ def test_a_record_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
     kept = history(tmp_path)
     with pytest.raises(ValueError, match="JSON"):
         kept.write(replace(RECORD, rto_seconds=float("nan")))
-    assert list(kept.folder.iterdir()) == []
+    assert not kept.folder.exists()
     with pytest.raises(ValueError, match="drill id"):
         kept.write(replace(RECORD, id="../x"))
 
@@ -132,3 +134,75 @@ def test_ids_sort_by_time() -> None:
     second = new_drill_id(datetime(2025, 1, 31, 10, tzinfo=UTC))
     assert first < second
     assert first.startswith("20250131T090000Z-")
+
+
+# --- signatures
+
+
+@pytest.fixture
+def signed(tmp_path: Path) -> Callable[..., DrillHistory]:
+    """The history of a spec that believes one key, with or without its private half."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import (
+        Encoding,
+        NoEncryption,
+        PrivateFormat,
+        PublicFormat,
+    )
+
+    key = Ed25519PrivateKey.generate()
+    (tmp_path / "signing.key").write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    )
+    (tmp_path / "signing.pub").write_bytes(
+        key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    )
+
+    def opened(private: bool = True) -> DrillHistory:
+        key_line = "key: {file: signing.key}, " if private else ""
+        file = tmp_path / "signed.yaml"
+        file.write_text(
+            "version: 1\ncluster: {name: unit}\nconnection: {uri: 'http://127.0.0.1:1'}\n"
+            "state: state\nstorage: {type: local, path: milvus}\n"
+            "backup:\n  store: {type: local, path: backups}\n"
+            f"  signing: {{{key_line}trusted: [signing.pub]}}\n"
+        )
+        return open_history(load(file))
+
+    return opened
+
+
+def test_a_signed_record_is_believed_and_a_changed_one_is_not(
+    signed: Callable[..., DrillHistory],
+) -> None:
+    kept = signed()
+    kept.check_writable()
+    path = kept.write(RECORD)
+    assert signed(private=False).record(RECORD.id) == RECORD
+    path.write_text(path.read_text().replace('"passed": true', '"passed": false'))
+    with pytest.raises(DrillRecordUnreadable, match="signature"):
+        kept.record(RECORD.id)
+    (listed,) = kept.summaries()
+    assert (listed.readable, listed.passed) == (False, False)
+
+
+def test_a_signature_of_another_record_is_worth_nothing(
+    signed: Callable[..., DrillHistory],
+) -> None:
+    kept = signed()
+    first = kept.write(RECORD)
+    other = replace(RECORD, id="20250201T013000Z-ffffff")
+    second = kept.write(other)
+    second.with_suffix(".sig").write_bytes(first.with_suffix(".sig").read_bytes())
+    with pytest.raises(DrillRecordUnreadable):
+        kept.record(other.id)
+    second.with_suffix(".sig").unlink()
+    with pytest.raises(DrillRecordUnreadable, match="not signed"):
+        kept.record(other.id)
+
+
+def test_without_a_private_key_no_drill_is_begun_that_nobody_would_believe(
+    signed: Callable[..., DrillHistory],
+) -> None:
+    with pytest.raises(DrillRefused, match="no key to sign"):
+        signed(private=False).check_writable()

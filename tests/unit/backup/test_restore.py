@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -55,7 +56,7 @@ def test_rows_indexes_load_state_and_partitions_come_back(
     wanted = dict.fromkeys((f"k{i:03d}" for i in range(40)), 0) | {"k001": 1, "k001x": 1}
     del wanted["k002"]
     assert server.alive("copy") == wanted
-    assert (result.rows, phases) == (40, ["copy", "import", "index", "load"])
+    assert (result.rows, phases) == (40, ["copy", "import", "load", "first_answer", "index"])
     info, source = server.describe("copy"), server.describe("docs")
     assert [i.index for i in info.indexes] == [i.index for i in source.indexes]
     assert (info.schema, info.properties, info.loaded) == (source.schema, {"a": "b"}, True)
@@ -68,6 +69,8 @@ def test_an_alias_that_is_taken_stays_and_is_noted(
     result = go(prefix="copy_")
     assert server.alias_owner("current") == "docs"
     assert any("`current`" in note for note in result.notes)
+    assert result.not_restored == ("copy_docs: alias `current` is not restored",)
+    assert go(prefix="again_", aliases=False).not_restored == ()
 
 
 def test_aliases_come_back_with_the_collection(
@@ -75,7 +78,8 @@ def test_aliases_come_back_with_the_collection(
 ) -> None:
     server.alias.clear()
     server.drop_collection("docs")
-    assert go().notes == ()
+    result = go()
+    assert (result.notes, result.not_restored) == ((), ())
     assert server.alias_owner("current") == "docs"
 
 
@@ -121,15 +125,18 @@ def test_a_failed_import_leaves_all_as_it_was(
 
 
 def test_an_import_that_loses_a_row_is_no_restore(
-    server: Any, go: Callable[..., RestoreResult]
+    server: Any, go: Callable[..., RestoreResult], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.import_loses = 1
+    monkeypatch.setattr("kitestring.backup.restore.serving._SETTLED", 0.3)
     with pytest.raises(RestoreIncomplete, match="has 39 rows, not 40"):
         go(rename={"docs": "copy"})
     assert server.list_collections() == ["docs"]
 
 
-@pytest.mark.parametrize("method", ["start_import", "import_state", "create_index", "load"])
+@pytest.mark.parametrize(
+    "method", ["start_import", "import_state", "create_index", "load", "search"]
+)
 def test_an_interrupt_leaves_all_as_it_was(
     server: Any,
     go: Callable[..., RestoreResult],
@@ -172,7 +179,7 @@ def test_fewer_query_nodes_than_replicas_is_noted(server: Any, loaded: LoadedSpe
     manifest = create_backup(loaded, server)
     target = RestoreTarget(server, server.store)
     result = restore(open_catalog(loaded), manifest, target, prefix="c_", aliases=False)
-    assert any("1 replica, not 3" in note for note in result.notes)
+    assert any("1 replica, not 3" in text for text in result.not_restored)
 
 
 def test_a_collection_that_was_not_loaded_is_not_loaded(server: Any, loaded: LoadedSpec) -> None:
@@ -201,3 +208,100 @@ def test_batches_hold_each_segment_once_and_keep_the_order_of_logs(
             segment = batch.objects[key].source.split("/")[3]
             by_field.setdefault(key.split("/")[-2], []).append(segment)
         assert len({tuple(segments) for segments in by_field.values()}) == 1
+
+
+def test_the_copy_answers_before_its_index_is_built(
+    server: Any, go: Callable[..., RestoreResult], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    describe, search = server.describe, server.search
+
+    def building(name: str) -> Any:
+        """The index is not built until a search was answered."""
+        info = describe(name)
+        if name != "copy" or "search" in done:
+            return info
+        return replace(info, indexes=tuple(replace(i, pending_rows=1) for i in info.indexes))
+
+    def answering(*args: Any, **options: Any) -> Any:
+        done.append("search")
+        return search(*args, **options)
+
+    monkeypatch.setattr(server, "describe", building)
+    monkeypatch.setattr(server, "search", answering)
+    result = go(rename={"docs": "copy"})
+    assert done == ["search"]
+    assert result.answer_seconds is not None
+    assert result.answer_seconds <= result.full_seconds == sum(result.seconds.values())
+
+
+def test_a_copy_that_finds_none_of_its_rows_is_named(
+    server: Any, go: Callable[..., RestoreResult], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.blind = True
+    monkeypatch.setattr("kitestring.backup.restore.run.FIRST_ANSWER", 0.2)
+    result = go(rename={"docs": "copy"}, aliases=False)
+    assert result.not_restored == ("`copy` gave no right answer within 0.2 s",)
+    assert result.answer_seconds is None
+
+
+@pytest.mark.parametrize("step", ["rename_collection", "move_alias"])
+def test_a_replacement_that_fails_leaves_the_old_collection(
+    server: Any, go: Callable[..., RestoreResult], monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    server.delete("docs", ["k005"])
+    before = server.alive("docs")
+    real, calls = getattr(server, step), []
+
+    def fails(*args: Any) -> None:
+        calls.append(args)
+        if (step, len(calls)) in (("rename_collection", 2), ("move_alias", 1)):
+            raise MilvusError("no etcd")
+        real(*args)
+
+    monkeypatch.setattr(server, step, fails)
+    with pytest.raises(RestoreIncomplete, match="is as it was: no etcd"):
+        go(overwrite=True)
+    assert server.list_collections() == ["docs"]
+    assert server.alive("docs") == before
+    assert server.alias_owner("current") == "docs"
+
+
+def test_an_old_collection_that_can_not_be_dropped_is_named(
+    server: Any, go: Callable[..., RestoreResult], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(name: str) -> None:
+        raise MilvusError("locked")
+
+    monkeypatch.setattr(server, "drop_collection", refuses)
+    result = go(overwrite=True)
+    (text,) = result.not_restored
+    assert "is left as `docs_replaced_" in text
+    assert server.count("docs") == 40
+
+
+def test_what_a_killed_restore_has_staged_is_swept_after_a_week(
+    server: Any, go: Callable[..., RestoreResult]
+) -> None:
+    old = f"{STAGING}/x-{(time.time_ns() - 8 * 86_400 * 10**9):x}/a"
+    young = f"{STAGING}/x-{time.time_ns():x}/a"
+    server.store.put(old, b"1")
+    server.store.put(young, b"1")
+    go(rename={"docs": "copy"})
+    assert staged(server) == [young]
+
+
+def test_a_backup_of_segments_needs_the_store_of_the_target(
+    server: Any, loaded: LoadedSpec, manifest: BackupManifest
+) -> None:
+    with pytest.raises(RestoreRefused, match="where its Milvus keeps its segments"):
+        restore(open_catalog(loaded), manifest, RestoreTarget(server, None), prefix="c_")
+
+
+def test_a_store_without_room_is_refused_beforehand(
+    server: Any, go: Callable[..., RestoreResult], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kitestring.backup.restore.plan.free_bytes", lambda store: 1000)
+    with pytest.raises(RestoreRefused, match="are free"):
+        go(rename={"docs": "copy"})
+    assert server.list_collections() == ["docs"]

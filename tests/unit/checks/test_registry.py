@@ -42,6 +42,7 @@ def test_ids_are_stable():
         "backup.unverified",
         "backup.not-drilled",
         "backup.coverage",
+        "backup.retention",
         "infra.observed",
         "infra.missing",
         "infra.changed",

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -104,8 +105,9 @@ def test_http_sends_batches_and_orders_the_answer_by_index() -> None:
     assert np.allclose(vectors[:, :2], wanted)
 
 
-def test_http_keeps_the_rate() -> None:
+def test_http_keeps_the_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     pauses: list[float] = []
+    monkeypatch.setattr(time, "monotonic", lambda: 100.0)  # as if requests took no time
     embedder = HttpEmbedder(
         http_model(requests_per_second=4, batch_size=1),
         "https://models.test/v1",

@@ -8,6 +8,7 @@ import pytest
 from pymilvus.grpc_gen import schema_pb2
 
 from kitestring.clients.milvus.failures import translate
+from kitestring.clients.milvus.values import field_of
 from kitestring.clients.milvus.wire import literal, quote, record_batch
 from kitestring.errors import AuthenticationFailed, MilvusError, ServerUnreachable
 from kitestring.model.collection import Field, Schema
@@ -83,3 +84,26 @@ def test_errors_of_the_server_are_told_apart(text: str, kind: type[MilvusError])
 
 def test_a_server_stack_is_cut_to_its_first_line() -> None:
     assert translate(Exception("bad thing\n/go/src/x.go:1\n"), "u").args == ("bad thing",)
+
+
+@pytest.mark.parametrize(
+    ("slot", "value", "default"),
+    [
+        ("bool_data", False, False),
+        ("int_data", 0, 0),
+        ("long_data", 2**40, 2**40),
+        ("double_data", 0.5, 0.5),
+        ("string_data", "", ""),
+        ("bytes_data", b'{"a":1}', '{"a":1}'),
+        (None, None, None),
+    ],
+)
+def test_defaults_of_fields_are_plain_values(
+    slot: str | None, value: object, default: object
+) -> None:
+    raw = schema_pb2.ValueField()
+    if slot is not None:
+        setattr(raw, slot, value)
+    field = field_of({"name": "f", "type": 5, "default_value": raw})
+    assert field.default == default
+    assert field_of({"name": "f", "type": 5}).default is None

@@ -15,7 +15,6 @@ from kitestring.drill.probe import (
     Probe,
     Queries,
     RecallProbe,
-    first_answer,
     probe_for,
 )
 from kitestring.model.backup import CollectionBackup, RowDigest
@@ -26,6 +25,7 @@ SCHEMA = Schema(
         Field("id", "VARCHAR", primary=True, max_length=64),
         Field("embedding", "FLOAT_VECTOR", dim=4),
         Field("bits", "BINARY_VECTOR", dim=8),
+        Field("sparse", "SPARSE_FLOAT_VECTOR"),
     )
 )
 INDEX = Index("embedding", "embedding", "HNSW", "COSINE", {"M": "16"})
@@ -85,7 +85,8 @@ def recall_of(server: Server, queries: Queries) -> float:
     ("backup", "field", "reason"),
     [
         (replace(BACKUP, schema=replace(SCHEMA, fields=SCHEMA.fields[:1])), None, "no vector"),
-        (BACKUP, "bits", "no exact search over BINARY_VECTOR"),
+        (BACKUP, "bits", "no index on `bits`"),
+        (BACKUP, "sparse", "no exact search over SPARSE_FLOAT_VECTOR"),
         (BACKUP, "id", "no vector field"),
         (replace(BACKUP, indexes=()), None, "no index on `embedding`"),
         (replace(BACKUP, indexes=(replace(INDEX, metric="HAMMING"),)), None, "HAMMING"),
@@ -140,7 +141,46 @@ def test_the_search_asks_for_one_more_where_the_own_row_is_left_out() -> None:
     assert "k000" not in asked.answers[0]
 
 
-def test_the_first_answer_is_right_only_when_a_row_finds_itself() -> None:
-    assert first_answer(Server(), "docs", probe(), 1.0) is not None
-    assert first_answer(Server(rows=0), "docs", probe(), 1.0) is not None  # an empty collection
-    assert first_answer(Server(frozenset({"k000"})), "docs", probe(), 0.2) is None
+@pytest.mark.parametrize("metric", ["HAMMING", "JACCARD"])
+def test_binary_vectors_are_asked_as_bytes_and_scored_by_their_bits(metric: str) -> None:
+    bits = np.random.default_rng(5).integers(0, 2, size=(60, 16)).astype(np.uint8)
+    keys = list(range(60))
+    packed = np.packbits(bits, axis=1)
+    rows = pa.RecordBatch.from_arrays(
+        [pa.array(keys), pa.array([row.tobytes() for row in packed], pa.binary(2))],
+        names=["id", "bits"],
+    )
+    schema = Schema((Field("id", "INT64", primary=True), Field("bits", "BINARY_VECTOR", dim=16)))
+    index = Index("bits", "bits", "BIN_FLAT", metric)
+    how = probe_for(replace(BACKUP, schema=schema, indexes=(index,)), None, None, 5)
+    assert isinstance(how, Probe)
+
+    class Binary:
+        """Ranks as a server does: by counting bits of bytes."""
+
+        def search(self, _name: str, vectors: Any, *, limit: int, field: str, params: Any) -> Any:
+            answers = []
+            for vector in vectors:
+                asked = int.from_bytes(vector, "big")
+                far = {}
+                for key, row in zip(keys, packed, strict=True):
+                    stored = int.from_bytes(row.tobytes(), "big")
+                    far[key] = (asked ^ stored).bit_count()
+                    if metric == "JACCARD":
+                        either = (asked | stored).bit_count()
+                        far[key] = 1 - (asked & stored).bit_count() / either if either else 0
+                best = sorted(keys, key=lambda key: far[key])[:limit]
+                answers.append([SimpleNamespace(key=key, score=far[key]) for key in best])
+            return answers
+
+    sample = KeySample(10, "s", "id", "bits")
+    sample.add(rows)
+    queries = sample.queries()
+    assert queries is not None
+    asked = RecallProbe(Binary(), "docs", how, queries)  # type: ignore[arg-type]
+    asked.add(rows, "id")
+    assert asked.result("seed").mean == 1.0
+    worse = RecallProbe(Binary(), "docs", how, queries)  # type: ignore[arg-type]
+    worse.answers = [list(reversed(keys))[:5] for _ in queries.own]
+    worse.add(rows, "id")
+    assert worse.result("seed").mean < 0.5

@@ -124,8 +124,8 @@ def test_overlap_with_the_source_forgives_ties_and_counts_rows_that_are_gone() -
 
 
 def test_an_unknown_metric_is_refused() -> None:
-    with pytest.raises(ValueError, match="HAMMING"):
-        ExactSearch(vectors(1), 10, "HAMMING")
+    with pytest.raises(ValueError, match="SUBSTRUCTURE"):
+        ExactSearch(vectors(1), 10, "SUBSTRUCTURE")
 
 
 def test_the_interval_is_repeatable_holds_the_mean_and_tightens_with_queries() -> None:

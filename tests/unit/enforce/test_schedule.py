@@ -15,10 +15,29 @@ def test_the_entry_takes_its_time_from_the_spec(spec_from, tmp_path):
     loaded = spec_from((storage, f'{storage}\nday2: {{backup: {{at: "09:05"}}}}'))
     entry = cron_entry(loaded, "backup", "/opt/py/bin/python")
     assert entry.line == (
-        f"5 9 * * * /opt/py/bin/python -m kitestring backup create --spec {tmp_path}/cluster.yaml "
+        f"5 9 * * * /opt/py/bin/python -m kitestring backup run --spec {tmp_path}/cluster.yaml "
         f">>{tmp_path}/state/logs/backup/backup.log 2>&1"
     )
     assert cron_entry(loaded, "compaction").line.startswith("0 2 * * * ")
+
+
+@pytest.mark.parametrize(
+    ("day2", "backup", "drill"),
+    [
+        ("backup: {every: 1h}", "0 * * * *", "30 3 * * 0"),
+        ("backup: {every: 6h}", "0 */6 * * *", "30 3 * * 0"),
+        ('backup: {at: "22:45"}', "45 22 * * *", "45 0 * * 0"),
+        ('drill: {at: "05:00"}', "30 1 * * *", "0 5 * * 0"),
+        ('drill: {at: "05:00", weekday: wednesday}', "30 1 * * *", "0 5 * * 3"),
+        ("drill: {weekday: friday}", "30 1 * * *", "30 3 * * 5"),
+    ],
+)
+def test_backups_of_every_hour_and_drills_on_a_day(spec_from, day2, backup, drill):
+    storage = "storage: {type: local, path: milvus}"
+    loaded = spec_from((storage, f"{storage}\nday2: {{{day2}}}"))
+    assert cron_entry(loaded, "backup").line.startswith(f"{backup} ")
+    assert cron_entry(loaded, "drill").line.startswith(f"{drill} ")
+    assert "-m kitestring drill run --spec" in cron_entry(loaded, "drill").line
 
 
 def test_two_specs_have_two_entries(spec_from, tmp_path):

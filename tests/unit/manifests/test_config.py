@@ -224,9 +224,10 @@ def test_further_settings_are_passed_on(make_spec: Any) -> None:
         ("pulsar.authParams", "token:x", "secrets never stand"),
         ("mq.type", "pulsar", "message_log"),
         ("messageQueue", "pulsar", "message_log"),
-        ("minio.bucketName", "other", "object store"),
+        ("minio.bucketName", "other", "`storage`"),
         ("etcd.endpoints", "other:2379", "deployment.etcd"),
         ("proxy.port", 19531, "ports are fixed"),
+        ("localStorage.path", "/other", "the spec decides it"),
         ("log", "debug", "not a setting"),
         ("log..level", "debug", "not a setting"),
         ("log.file", "x", "is a section"),
@@ -244,3 +245,36 @@ def test_a_setting_that_the_spec_decides_elsewhere_is_refused(
 def test_the_same_setting_twice_is_refused(make_spec: Any) -> None:
     with pytest.raises(SpecInvalid, match=r"same setting as `log\.level`"):
         build(make_spec(config={"log.level": "info", "Log.Level": "debug"}))
+
+
+# --- what searches notice of a query node that is gone
+
+
+FAILOVER = {"GRPC_CLIENT_MAXBACKOFF": "1", "GRPC_CLIENT_KEEPALIVETIMEOUT": "3000"}
+
+
+def test_proxies_turn_to_another_replica_before_the_session_of_a_dead_one_ends(
+    make_spec: Any,
+) -> None:
+    spec = make_spec()
+    assert FAILOVER.items() <= _environment(spec, "proxy").items()
+    for role in ("coordinator", "query_node", "data_node", "index_node"):
+        assert not FAILOVER.keys() & _environment(spec, role).keys(), "the servers' own"
+
+
+@pytest.mark.parametrize(("version", "wanted"), [("2.3.5", "1"), ("2.4.14", "1"), ("2.4.15", None)])
+def test_coordinators_of_older_servers_don_t_wait_for_a_dead_node(
+    make_spec: Any, version: str, wanted: str | None
+) -> None:
+    made = _environment(make_spec(version=version), "coordinator")
+    assert made.get("QUERYCOORD_UPDATENEXTTARGETINTERVAL") == wanted
+    assert made.get("GRPC_CLIENT_MAXBACKOFF") == wanted
+
+
+def test_the_spec_wins_over_what_is_set_for_failover(make_spec: Any) -> None:
+    given = {"grpc.client.maxBackOff": 5, "queryCoord.UpdateNextTargetInterval": 7}
+    old, new = (make_spec(config=given, version=v) for v in ("2.3.5", "2.5.16"))
+    assert _environment(old, "proxy")["GRPC_CLIENT_MAXBACKOFF"] == "5"
+    assert _environment(old, "coordinator")["QUERYCOORD_UPDATENEXTTARGETINTERVAL"] == "7"
+    assert "GRPC_CLIENT_MAXBACKOFF" not in _environment(new, "proxy"), "it is in user.yaml"
+    assert _environment(new, "proxy")["GRPC_CLIENT_KEEPALIVETIMEOUT"] == "3000"

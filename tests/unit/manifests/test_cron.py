@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kitestring.manifests.cron import at_least_every, daily
+from kitestring.manifests.cron import at_least_every, daily, weekly
 
 START = datetime(2027, 1, 1)  # noqa: DTZ001 - cron's calendar has no zone here
 
@@ -71,3 +71,9 @@ def test_runs_are_never_further_apart_than_asked(minutes: int, at: str, later: i
 def test_daily_moves_over_midnight() -> None:
     assert daily("23:30", later=45) == "15 0 * * *"
     assert daily("01:05") == "5 1 * * *"
+
+
+def test_a_weekday_moves_over_midnight() -> None:
+    assert weekly("monday", "03:30") == "30 3 * * 1"
+    assert weekly("sunday", "01:30", later=120) == "30 3 * * 0"
+    assert weekly("saturday", "23:30", later=120) == "30 1 * * 0"

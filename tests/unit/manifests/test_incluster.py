@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from kitestring.manifests.incluster import HOME, TLS_DIR, SecretKey, in_cluster
 from kitestring.spec.check import check
+from kitestring.spec.document import read_document
 from kitestring.spec.load import load
 from kitestring.spec.models import Spec
 from kitestring.spec.types import FROM_FILE
@@ -18,9 +18,7 @@ CLUSTERS = Path(__file__).parents[3] / "infra" / "clusters"
 
 
 def spec_of(name: str, **changes: Any) -> Spec:
-    data = yaml.safe_load((CLUSTERS / f"{name}.yaml").read_text())
-    # PyYAML reads 01:30 as a number of minutes
-    data.pop("day2", None)
+    data = dict(read_document(CLUSTERS / f"{name}.yaml").data)
     for path, value in changes.items():
         where = data
         *parents, last = path.split("__")

@@ -115,6 +115,13 @@ def test_what_tools_and_controllers_write_is_not_told(kube):
     assert compare(kube).same
 
 
+def test_what_a_stack_counts_is_not_told(kube):
+    made = deployment()
+    made["spec"]["template"]["metadata"] = {"annotations": {"kitestring/secrets": "n-tls=2"}}
+    kube.apply(made, PULUMI)
+    assert compare(kube).same
+
+
 def test_a_label_taken_away(kube):
     edit(kube, {"metadata": {"labels": {"app.kubernetes.io/component": None}}})
     ((_, path, expected, observed, origin, manager, _),) = told(compare(kube))

@@ -53,10 +53,15 @@ class Declared:
 class Recorder(pulumi.runtime.Mocks):
     """Gives back what it is given, and values for the Secrets."""
 
+    def __init__(self, revision: float | None) -> None:
+        super().__init__()
+        self.revision = revision  # of every Secret; the engine's numbers are floats
+
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str, dict[str, Any]]:
         outputs = dict(args.inputs)
         if args.typ.endswith(":SecretValues"):
             outputs["values"] = {"password": PASSWORD, "username": "root"}
+            outputs["revision"] = self.revision
         return f"{args.name}-id", outputs
 
     def call(self, args: pulumi.runtime.MockCallArgs) -> dict[str, Any]:
@@ -67,6 +72,7 @@ class Recorder(pulumi.runtime.Mocks):
 class Program:
     """Runs programs under mocks; `resources` are those of the last one."""
 
+    revision: float | None = 1.0
     resources: list[Declared] = field(default_factory=list)
     outputs: dict[str, Any] = field(default_factory=dict)
 
@@ -78,7 +84,9 @@ class Program:
         """
         self.resources.clear()
         self.outputs.clear()
-        pulumi.runtime.set_mocks(Recorder(), project="kitestring", stack="test", preview=False)
+        pulumi.runtime.set_mocks(
+            Recorder(self.revision), project="kitestring", stack="test", preview=False
+        )
         pulumi.runtime.set_all_config({f"kitestring:{k}": v for k, v in (config or {}).items()})
         monitor = settings.SETTINGS.monitor
         assert isinstance(monitor, mocks.MockMonitor)

@@ -19,8 +19,8 @@ from .pulumi_mocks import PASSWORD, Declared, Program, opened
 CLUSTERS = Path(__file__).resolve().parents[3] / "infra" / "clusters"
 
 
-def stack_of(spec: Path) -> Program:
-    return Program().run(lambda: MilvusStack(Settings(spec, preflight=False)))
+def stack_of(spec: Path, revision: float | None = 1.0) -> Program:
+    return Program(revision).run(lambda: MilvusStack(Settings(spec, preflight=False)))
 
 
 @pytest.fixture(scope="module")
@@ -152,6 +152,27 @@ def test_secrets_are_secret_and_made_from_plans_without_values(dev: Program) -> 
     assert wrapped["4dabf18193072939515e22adb298388d"].string_value
     found = opened(secret.inputs["data"])["password"]
     assert base64.b64decode(found).decode() == PASSWORD
+
+
+def notes(workload: Declared) -> dict[str, str]:
+    """The annotations of a workload's pods."""
+    found: dict[str, str] = workload.inputs["spec"]["template"]["metadata"].get("annotations", {})
+    return found
+
+
+def test_pods_are_made_anew_when_a_secret_that_they_read_changes(dev: Program) -> None:
+    later = stack_of(CLUSTERS / "dev.yaml", revision=2.0)
+    before, after = ({w.kubernetes_name: notes(w) for w in workloads(p)} for p in (dev, later))
+    assert before["dev-standalone"]["kitestring/secrets"] == "dev-minio=1,dev-tls=1"
+    assert after["dev-standalone"]["kitestring/secrets"] == "dev-minio=2,dev-tls=2"
+    assert after["dev-minio"] == {"kitestring/secrets": "dev-minio=2"}
+    assert before["dev-etcd"] == after["dev-etcd"] == {}
+    assert before["dev-standalone"]["kitestring/config"], "the manifest's own are still there"
+
+
+def test_a_stack_made_before_revisions_were_counted_leaves_its_pods_alone() -> None:
+    old = stack_of(CLUSTERS / "dev.yaml", revision=None)
+    assert all("kitestring/secrets" not in notes(w) for w in workloads(old))
 
 
 def test_no_program_text_holds_the_password(dev: Program) -> None:

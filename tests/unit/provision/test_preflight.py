@@ -187,6 +187,12 @@ def deployed(spec, kube):
         ("storage_class: fast", "storage_class: standard", "storage-class", "can't change its"),
         ("replicas: 3", "replicas: 1", "etcd-replicas", "members of etcd"),
         (
+            "volume: {size: 100Gi}",
+            "volume: {size: 100Gi}\n    replicas: 4",
+            "minio-replicas",
+            "pods of MinIO can't change on a live cluster: it is 1, the spec asks for 4",
+        ),
+        (
             "type: kafka\n    replicas: 1",
             "type: pulsar\n    address: p.example.com",
             "message-log",

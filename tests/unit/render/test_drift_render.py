@@ -123,7 +123,7 @@ def test_json(dirty):
     assert facts["schema_version"] == 1
     assert (facts["verdict"], facts["exit_code"], facts["fail_on"]) == ("fail", 2, "fail")
     assert facts["summary"] == {
-        "checks": {"pass": 20, "fail": 1, "inconclusive": 4, "not_run": 0},
+        "checks": {"pass": 21, "fail": 1, "inconclusive": 4, "not_run": 0},
         "findings": {"fail": 1, "inconclusive": 1, "warn": 1, "info": 1},
     }
     assert [(f["check"], f["severity"], f["verdict"]) for f in facts["findings"]] == [
@@ -182,7 +182,7 @@ def test_html_is_one_whole_file(dirty):
 def test_html_shows_counts_findings_and_rows(dirty):
     page, text = parsed(rendered_drift(dirty, "html"))
     for words in (
-        "20 checks passed",
+        "21 checks passed",
         "1 failed",
         "4 inconclusive",
         "0 not run",

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from kitestring.backup.drill_history import summary_of
+from kitestring.model.backup import BackupSummary
 from kitestring.model.drill import CollectionScore, DrillRecord, Objective, Phase, Recall
 from kitestring.model.finding import CheckRun, Finding, Severity, Verdict
 from kitestring.model.report import DriftReport
 from kitestring.model.snapshot import Snapshot
 from kitestring.model.timeline import TimelineStep
 from kitestring.render.drill import drill_html
+from kitestring.render.drill_history import History, history_html
 from kitestring.render.report import report_page
 
 pytestmark = pytest.mark.browser
@@ -43,6 +48,26 @@ DRIFT = DriftReport(
     (CheckRun(FINDING.check, FINDING.subject, Verdict.FAIL, (FINDING,)),), (),
     Snapshot("local", "v2.3.5", 1, {}),
 )  # fmt: skip
+HISTORY = [
+    replace(
+        RECORD,
+        id=f"202501{31 - n:02d}T013000Z-1a2b3c",
+        started_at=RECORD.started_at - n * 86_400_000,
+        rto_seconds=8.6 + n % 5,
+        phases=(
+            Phase("target", 4.0), Phase("copy", 0.3), Phase("import", 5.0), Phase("load", 2.3),
+            Phase("first_answer", 1.0 + n % 5), Phase("index", 20.0 + 2 * n),
+        ),
+        full_seconds=28.6 + n % 5 + 2 * n,
+        passed=n != 2,
+    )
+    for n in range(12)
+]  # fmt: skip
+BACKUPS = [
+    BackupSummary(f"b{n}", "local", "physical", RECORD.boundary - n * 86_400_000, 1, "v2.3.5",
+                  ("docs",), 5120, 40_000_000, 10_000_000, "")
+    for n in range(8)
+]  # fmt: skip
 # asks the page itself whether it is wider than the window; the page has no script of its own
 PROBE = """<script>
 addEventListener("load", () => {
@@ -64,6 +89,15 @@ def chromium() -> str:
     pytest.skip("there is no Chromium on this machine (apt-get install chromium)")
 
 
+@pytest.fixture(scope="module")
+def artefacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where screenshots are kept: `KITESTRING_ARTEFACTS`, else with the run's other files."""
+    named = os.environ.get("KITESTRING_ARTEFACTS")
+    folder = Path(named) / "pages" if named else tmp_path_factory.mktemp("pages")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
 def pages() -> dict[str, str]:
     report = report_page(
         title="A demo",
@@ -73,7 +107,12 @@ def pages() -> dict[str, str]:
         backups=[],
         timeline=[TimelineStep("ingest", "5,120 passages of `docs`", 14.0)],
     )
-    return {"drill": drill_html(RECORD), "report": report}
+    history = History("local", [summary_of(r) for r in HISTORY], HISTORY, BACKUPS)
+    return {
+        "drill": drill_html(RECORD),
+        "report": report,
+        "history": history_html(history, RECORD),
+    }
 
 
 def shown(chromium: str, page: Path, *options: str) -> tuple[str, list[str]]:
@@ -92,7 +131,7 @@ def shown(chromium: str, page: Path, *options: str) -> tuple[str, list[str]]:
     return done.stdout, [line for line in done.stderr.splitlines() if ":CONSOLE" in line]
 
 
-@pytest.mark.parametrize("name", ["drill", "report"])
+@pytest.mark.parametrize("name", ["drill", "report", "history"])
 def test_a_page_shows_its_content_without_a_word_on_the_console(
     chromium: str, tmp_path: Path, name: str
 ) -> None:
@@ -102,6 +141,9 @@ def test_a_page_shows_its_content_without_a_word_on_the_console(
     assert console == []
     for words in ("RTO by phase", "at most 24h", "0.9900 (0.9700 to 1.0000 at 95%)"):
         assert words in dom
+    if name == "history":
+        for words in ("RTO by phase over the drills", "75% reused", "first answer"):
+            assert words in dom
     if name == "report":
         for words in ("A demo", "5,120 passages of", "index.missing"):
             assert words in dom
@@ -114,7 +156,7 @@ def test_the_console_of_a_faulty_page_is_heard(chromium: str, tmp_path: Path) ->
     assert "nosuch" in " ".join(console)
 
 
-@pytest.mark.parametrize("name", ["drill", "report"])
+@pytest.mark.parametrize("name", ["drill", "report", "history"])
 def test_nothing_is_wider_than_a_small_window(chromium: str, tmp_path: Path, name: str) -> None:
     page = tmp_path / "page.html"
     page.write_text(pages()[name].replace("</body>", PROBE))
@@ -132,3 +174,48 @@ def test_the_page_follows_a_dark_setting(chromium: str, tmp_path: Path) -> None:
     assert colours[0]
     assert colours[1]
     assert colours[0][1] != colours[1][1]
+
+
+@pytest.mark.parametrize("name", ["drill", "history"])
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("wide", ("--window-size=1200,1600", "--blink-settings=preferredColorScheme=1")),
+        ("phone", ("--window-size=500,1600", "--blink-settings=preferredColorScheme=1")),
+        ("dark", ("--window-size=1200,1600", "--blink-settings=preferredColorScheme=0")),
+    ],
+)
+def test_screenshots_are_kept(
+    chromium: str, tmp_path: Path, artefacts: Path, name: str, kind: str, options: tuple[str, ...]
+) -> None:
+    page, shot = tmp_path / "page.html", artefacts / f"{name}-{kind}.png"
+    page.write_text(pages()[name])
+    subprocess.run(
+        [
+            chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+            f"--user-data-dir={tmp_path / 'profile'}", *options, "--hide-scrollbars",
+            f"--screenshot={shot}", page.as_uri(),
+        ],
+        capture_output=True,
+        timeout=120,
+        check=True,
+    )  # fmt: skip
+    assert shot.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    assert shot.stat().st_size > 20_000  # an empty page has some 5 kB
+
+
+def test_a_page_prints(chromium: str, tmp_path: Path, artefacts: Path) -> None:
+    page, paper = tmp_path / "page.html", artefacts / "history.pdf"
+    page.write_text(pages()["history"])
+    subprocess.run(
+        [
+            chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+            f"--user-data-dir={tmp_path / 'profile'}", f"--print-to-pdf={paper}", page.as_uri(),
+        ],
+        capture_output=True,
+        timeout=120,
+        check=True,
+    )  # fmt: skip
+    pdf = paper.read_bytes()
+    assert pdf.startswith(b"%PDF")
+    assert 1 <= len(re.findall(rb"/Type\s*/Page\b", pdf)) <= 9

@@ -293,7 +293,12 @@ CONFIG = CLUSTER.replace("  mode: cluster\n", "  mode: cluster\n  config: {KEY: 
         ("common.security.defaultRootPassword", "secrets never stand in a spec: remove it"),
         ("kafka.saslPassword", "secrets never stand in a spec: remove it"),
         ("maxSize",
-         'not a setting (got "maxSize"); allowed: such as `dataCoord.segment.maxSize`'),
+         "not a setting: write it as in milvus.yaml, such as `dataCoord.segment.maxSize`"),
+        ("log..level",
+         "not a setting: write it as in milvus.yaml, such as `dataCoord.segment.maxSize`"),
+        ("proxy.internalPort",
+         "ports are fixed, Services and network policies name them: remove it here"),
+        ("common.gracefulStopTimeout", "`termination_grace` of the role says it: remove it here"),
     ],
 )  # fmt: skip
 def test_settings_that_the_spec_says_itself(key: str, message: str, errors: Errors) -> None:

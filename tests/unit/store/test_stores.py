@@ -185,14 +185,14 @@ def test_an_endpoint_that_is_away_is_said_so() -> None:
         ("InvalidAccessKeyId", "store.unreachable", "refuses the credentials"),
         ("AccessDenied", "store.unreachable", "refuses the credentials"),
         ("XMinioStorageFull", "store.full", "no space is left"),
-        ("SlowDown", "store.error", "SlowDown"),
+        ("SlowDown", "store.unreachable", "overloaded"),
     ],
 )
 def test_what_s3_answers_is_translated(s3: S3Store, code: str, kind: str, words: str) -> None:
     from botocore.exceptions import ClientError
 
     answer = ClientError({"Error": {"Code": code, "Message": "m"}}, "PutObject")  # type: ignore[arg-type]
-    error = s3._client_error(answer, "k")
+    error = s3._error(answer, "k")
     assert error.code == kind
     assert words in error.message
 

@@ -18,6 +18,7 @@ from pymilvus import DataType, MilvusClient
 from pymilvus.grpc_gen import common_pb2, milvus_pb2, milvus_pb2_grpc
 
 from kitestring.clients.milvus.administration import Administration
+from kitestring.clients.milvus.columnar import Columnar
 from kitestring.clients.milvus.failures import translated
 from kitestring.clients.milvus.protocol import Flushed, Hit, ImportState
 from kitestring.clients.milvus.values import (
@@ -104,6 +105,11 @@ class MilvusServer:
         """Databases, partitions, users, roles and privileges."""
         return Administration(self._client, self.uri, self.database, self._timeout)
 
+    @property
+    def columnar(self) -> Columnar:
+        """Rows by column, many at a time."""
+        return Columnar(self._call, self.database, self._timeout)
+
     def version(self) -> str:
         with translated(self.uri):
             return str(self._client.get_server_version(timeout=self._timeout))
@@ -130,7 +136,7 @@ class MilvusServer:
             raw = client.describe_collection(name, timeout=self._timeout)
             physical = raw["collection_name"]
             load = client.get_load_state(physical, timeout=self._timeout)["state"].name
-            replicas = self._replicas(raw["collection_id"]) if load == "Loaded" else 0
+            replicas = self._replicas(raw["collection_id"], physical) if load == "Loaded" else 0
             return CollectionInfo(
                 name=physical,
                 id=int(raw["collection_id"]),
@@ -139,7 +145,10 @@ class MilvusServer:
                 partitions=self._partitions(physical),
                 consistency=str(raw.get("consistency_level_name", "")),
                 properties={k: str(v) for k, v in (raw.get("properties") or {}).items()},
-                aliases=tuple(sorted(client.list_aliases(physical)["aliases"])),
+                # this call alone does not know the connection's database
+                aliases=tuple(
+                    sorted(client.list_aliases(physical, db_name=self.database)["aliases"])
+                ),
                 indexes=tuple(
                     index_state_of(client.describe_index(physical, n, timeout=self._timeout))
                     for n in sorted(client.list_indexes(physical, timeout=self._timeout))
@@ -155,15 +164,35 @@ class MilvusServer:
             "ShowPartitions",
             milvus_pb2.ShowPartitionsRequest(db_name=self.database, collection_name=name),
         )
-        pairs = zip(answer.partition_names, answer.partitionIDs, strict=True)
+        names = list(answer.partition_names)
+        # milvus-lite has no ids
+        pairs = zip(names, list(answer.partitionIDs) or range(len(names)), strict=True)
         return tuple(sorted((Partition(n, int(i)) for n, i in pairs), key=lambda p: p.name))
 
-    def _replicas(self, collection: int) -> int:
-        answer = self._call(
-            "GetReplicas",
-            milvus_pb2.GetReplicasRequest(collectionID=collection, db_name=self.database),
-        )
+    def _replicas(self, collection: int, name: str) -> int:
+        try:
+            answer = self._call(
+                "GetReplicas",
+                milvus_pb2.GetReplicasRequest(collectionID=collection, db_name=self.database),
+            )
+        except MilvusError as error:
+            cause = error.__cause__
+            if isinstance(cause, grpc.RpcError) and cause.code() is grpc.StatusCode.UNIMPLEMENTED:
+                return 1  # milvus-lite: a server of one process
+            if "no available nodes in replica" in error.message:
+                return self._placed_replicas(name)  # that is when somebody wants to look
+            raise
         return len(answer.replicas)
+
+    def _placed_replicas(self, name: str) -> int:
+        """Replicas of a loaded collection, those that have no query node included."""
+        groups = self._call("ListResourceGroups", milvus_pb2.ListResourceGroupsRequest())
+        found = 0
+        for group in groups.resource_groups:
+            request = milvus_pb2.DescribeResourceGroupRequest(resource_group=group)
+            said = self._call("DescribeResourceGroup", request)
+            found += said.resource_group.num_loaded_replica.get(name, 0)
+        return found
 
     def segments(self, name: str) -> list[Segment]:
         with translated(self.uri):
@@ -215,6 +244,7 @@ class MilvusServer:
         shards: int = 1,
         properties: Mapping[str, str] | None = None,
         partitions: Sequence[Partition | str] = (),
+        key_partitions: int | None = None,
         consistency: str = "Bounded",
     ) -> None:
         built = MilvusClient.create_schema(
@@ -232,6 +262,7 @@ class MilvusServer:
                 consistency_level=consistency,
                 properties=dict(properties) if properties else None,
                 timeout=self._timeout,
+                **({"num_partitions": key_partitions} if key_partitions else {}),
             )
             for partition in partitions:
                 wanted = partition if isinstance(partition, str) else partition.name
@@ -303,9 +334,17 @@ class MilvusServer:
                 self._client.insert(name, list(rows), timeout=self._timeout * 6)
 
     def delete(self, name: str, keys: Sequence[str | int]) -> None:
-        if keys:
-            with translated(self.uri):
-                self._client.delete(name, ids=list(keys), timeout=self._timeout * 6)
+        if not keys:
+            return
+        with translated(self.uri):
+            raw = self._client.describe_collection(name, timeout=self._timeout)
+            # given the keys as `ids`, pymilvus writes them without escapes
+            listed = ", ".join(literal(key) for key in keys)
+            self._client.delete(
+                name,
+                filter=f"{schema_of(raw).primary.name} in [{listed}]",
+                timeout=self._timeout * 6,
+            )
 
     def flush(self, name: str) -> None:
         with translated(self.uri):
@@ -396,17 +435,19 @@ class MilvusServer:
         params: Mapping[str, Any] | None = None,
         columns: Sequence[str] = (),
         filter: str = "",
+        strong: bool = True,
     ) -> list[list[Hit]]:
         with translated(self.uri):
             answers = self._client.search(
                 name,
-                data=[list(v) for v in vectors],
+                # a binary vector is bytes
+                data=[v if isinstance(v, bytes) else list(v) for v in vectors],
                 anns_field=field,
                 limit=limit,
                 filter=filter,
                 search_params={"params": dict(params or {})},
                 output_fields=list(columns),
-                consistency_level="Strong",
+                consistency_level="Strong" if strong else "Eventually",
                 timeout=self._timeout * 3,
             )
         return [

@@ -104,6 +104,7 @@ class MemoryMilvus:
         shards: int = 1,
         properties: Mapping[str, str] | None = None,
         partitions: Sequence[Partition | str] = (),
+        key_partitions: int | None = None,
         consistency: str = "Bounded",
     ) -> None:
         self._did("create_collection", name)

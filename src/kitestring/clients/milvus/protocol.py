@@ -86,6 +86,38 @@ class MilvusAdmin(Protocol):
     def drop_resource_group(self, name: str) -> None: ...
 
 
+class MilvusColumnar(Protocol):
+    """Rows by column, in one answer or request; raises as `Milvus` does. For several threads.
+
+    Batches are of `kitestring.model.arrow.arrow_schema`, with its columns or some of them.
+    """
+
+    def page(
+        self,
+        name: str,
+        schema: Schema,
+        columns: Sequence[str],
+        expression: str,
+        *,
+        partition: str = "",
+        limit: int | None = None,
+        since: int | None = None,
+    ) -> pa.RecordBatch:
+        """The rows that match, or the `limit` ones of them with the smallest keys, in their order.
+
+        `since` (ms since the epoch, by the server's clock): every write up to it is seen, and
+        later ones may be. Without it, every write that was acknowledged before the call is; which
+        takes the time of a tick.
+        """
+        ...
+
+    def insert(
+        self, name: str, schema: Schema, batch: pa.RecordBatch, *, partition: str = ""
+    ) -> int:
+        """Inserts rows, those with keys that are there already too; returns how many."""
+        ...
+
+
 class Milvus(Protocol):
     """A connection to one database of one server.
 
@@ -96,6 +128,8 @@ class Milvus(Protocol):
 
     uri: str
 
+    @property
+    def columnar(self) -> MilvusColumnar: ...
     def version(self) -> str: ...
     def close(self) -> None: ...
 
@@ -125,8 +159,12 @@ class Milvus(Protocol):
         shards: int = 1,
         properties: Mapping[str, str] | None = None,
         partitions: Sequence[Partition | str] = (),
+        key_partitions: int | None = None,
         consistency: str = "Bounded",
-    ) -> None: ...
+    ) -> None:
+        """`key_partitions`: how many the server makes for a partition key; None for its default."""
+        ...
+
     def drop_collection(self, name: str) -> None: ...
     def rename_collection(self, name: str, new: str) -> None: ...
     def create_index(self, name: str, index: Index, *, wait: bool = False) -> None: ...
@@ -178,7 +216,10 @@ class Milvus(Protocol):
         params: Mapping[str, Any] | None = None,
         columns: Sequence[str] = (),
         filter: str = "",
-    ) -> list[list[Hit]]: ...
+        strong: bool = True,
+    ) -> list[list[Hit]]:
+        """`strong`: of every row acknowledged so far, which takes the time of a tick."""
+        ...
 
     # --- maintenance
     def compact(self, name: str) -> int:

@@ -54,7 +54,20 @@ def field_of(raw: Mapping[str, Any]) -> Field:
         element_type=DataType(element).name if element else None,
         field_id=_int(raw.get("field_id")),
         description=str(raw.get("description", "")),
+        default=_default(raw.get("default_value")),
     )
+
+
+def _default(raw: Any) -> bool | int | float | str | None:
+    """The value of a `schemapb.ValueField`."""
+    kind = raw.WhichOneof("data") if raw is not None else None
+    if kind is None:
+        return None
+    value = getattr(raw, kind)
+    if isinstance(value, bytes):  # JSON text
+        return value.decode()
+    plain: bool | int | float | str = value
+    return plain
 
 
 def _int(value: Any) -> int | None:
@@ -70,6 +83,8 @@ def field_options(field: Field) -> dict[str, Any]:
     }
     if field.nullable:
         options["nullable"] = True
+    if field.default is not None:
+        options["default_value"] = field.default
     for name in ("max_length", "dim", "max_capacity"):
         value = getattr(field, name)
         if value is not None:

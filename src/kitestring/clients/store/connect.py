@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from kitestring.clients.secrets import read_secret
 from kitestring.clients.stack_state import read_stack_state
 from kitestring.clients.store.bundled import is_bundled, open_bundled
@@ -10,6 +12,9 @@ from kitestring.clients.store.protocol import ObjectStore
 from kitestring.errors import LocalNotRunning, StoreUnreachable
 from kitestring.spec import stores
 from kitestring.spec.loaded import LoadedSpec
+
+if TYPE_CHECKING:
+    from kitestring.clients.store.s3 import S3Store as S3Bucket
 
 
 def open_store(loaded: LoadedSpec, store: stores.LocalStore | stores.S3Store) -> ObjectStore:
@@ -59,7 +64,20 @@ def open_segment_store(loaded: LoadedSpec) -> tuple[ObjectStore, str]:
     return LocalStore(loaded.resolve(state.root_path), create=False), ""
 
 
-def _s3(loaded: LoadedSpec, store: stores.S3Store, prefix: str) -> ObjectStore:
+def check_store(loaded: LoadedSpec, store: stores.LocalStore | stores.S3Store) -> None:
+    """Makes sure that a bucket is what the spec says of it; a directory needs no check.
+
+    Raises:
+        StoreUnfit: it lacks versioning or object lock.
+        StoreUnreachable, SecretMissing: it can't be asked.
+    """
+    if isinstance(store, stores.S3Store):
+        from kitestring.clients.store.s3_checks import check_bucket
+
+        check_bucket(_s3(loaded, store, store.prefix), store)
+
+
+def _s3(loaded: LoadedSpec, store: stores.S3Store, prefix: str) -> S3Bucket:
     from kitestring.clients.store.s3 import S3Store  # boto3 takes long to import
 
     return S3Store(
@@ -69,4 +87,6 @@ def _s3(loaded: LoadedSpec, store: stores.S3Store, prefix: str) -> ObjectStore:
         region=store.region,
         access_key=read_secret(loaded, store.access_key),
         secret_key=read_secret(loaded, store.secret_key),
+        encryption=store.encryption,
+        kms_key_id=store.kms_key_id,
     )

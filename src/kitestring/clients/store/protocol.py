@@ -74,6 +74,16 @@ class ObjectStore(ObjectReader, Protocol):
         ...
 
 
+def bare(store: ObjectStore) -> ObjectStore:
+    """The store itself, without what retries or slows its calls down around it.
+
+    A wrapper that changes what objects hold has no `plain`, and is not taken off.
+    """
+    while (inner := getattr(store, "plain", None)) is not None:
+        store = inner
+    return store
+
+
 def check_key(key: str) -> str:
     """The key, if it is one.
 

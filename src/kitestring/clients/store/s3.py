@@ -2,57 +2,39 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
+import hashlib
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import boto3
-from boto3.exceptions import S3UploadFailedError
-from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    ConnectionError,  # noqa: A004 - botocore's base of what keeps an endpoint from answering
-    EndpointConnectionError,
-    HTTPClientError,
-    NoCredentialsError,
-    PartialCredentialsError,
-)
+from botocore.exceptions import ClientError
 
 from kitestring.clients.store.protocol import (
     HashingReader,
     ObjectInfo,
     ObjectStore,
+    bare,
     check_key,
-    chunks,
     join,
     sha256_of,
 )
-from kitestring.errors import ObjectMissing, StoreError, StoreFull, StoreUnreachable
+from kitestring.clients.store.s3_errors import TRANSLATED, AlreadyThere, translated
+from kitestring.clients.store.s3_upload import PART, copy_parts, read_part, upload_parts
+from kitestring.errors import ObjectMissing, StoreError, StoreUnreachable
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
-_PART = 8 * 1024 * 1024  # bytes of one part of a multipart upload
-_MISSING = {"NoSuchKey", "404", "NotFound"}
-_EXISTS = {"PreconditionFailed", "412", "ConditionalRequestConflict", "409"}
-_FULL = {
-    "XMinioStorageFull",
-    "InsufficientStorage",
-    "507",
-    "QuotaExceeded",
-    "XMinioAdminBucketQuotaExceeded",
-}
-_KEYS = {
-    "InvalidAccessKeyId",
-    "SignatureDoesNotMatch",
-    "AccessDenied",
-    "403",
-    "Forbidden",
-    "ExpiredToken",
-    "InvalidToken",
-}
+_COPY_LIMIT = 5 * 1024**3  # bytes that S3 copies in one request
+_PUT_LIMIT = 64 * 1024**2  # bytes that we send in one request
+_STALE = 24 * 3600.0  # seconds after which an upload is nobody's: a throttled one takes hours
+_NO_LOCK = {"ObjectLockConfigurationNotFoundError", "NoSuchObjectLockConfiguration"}
 
 
 class S3Store:
@@ -62,7 +44,11 @@ class S3Store:
         prefix: every key is below it.
         endpoint_url: None for AWS.
         access_key, secret_key: empty for boto3's default chain.
+        encryption: `AES256` or `aws:kms`, asked for with every object that is written or copied.
+        kms_key_id: the key for `aws:kms`; None for the account's own.
         threads: connections that are kept for concurrent callers.
+        timeout: seconds to connect (half of it) and without a byte (three times).
+        attempts, retry_mode: botocore's own retries; `adaptive` also slows down when told to.
     """
 
     def __init__(
@@ -74,16 +60,22 @@ class S3Store:
         region: str | None = None,
         access_key: str = "",
         secret_key: str = "",
+        encryption: str | None = None,
+        kms_key_id: str | None = None,
         threads: int = 16,
         timeout: float = 20.0,
+        attempts: int = 4,
+        retry_mode: str = "standard",
     ) -> None:
         self.bucket = bucket
         self.prefix = prefix.strip("/")
         self.endpoint_url = endpoint_url
         self._access_key = access_key
-        self._config = TransferConfig(
-            multipart_threshold=_PART, multipart_chunksize=_PART, max_concurrency=2
-        )
+        self._options: dict[str, Any] = {}
+        if encryption is not None:
+            self._options["ServerSideEncryption"] = encryption
+        if kms_key_id is not None:
+            self._options["SSEKMSKeyId"] = kms_key_id
         # a session of its own: boto3's default session is shared by the whole process
         self._client: S3Client = boto3.session.Session().client(
             "s3",
@@ -95,7 +87,7 @@ class S3Store:
                 max_pool_connections=threads * 2,
                 connect_timeout=timeout / 2,
                 read_timeout=timeout * 3,
-                retries={"max_attempts": 4, "mode": "standard"},
+                retries=cast(Any, {"total_max_attempts": attempts, "mode": retry_mode}),
                 s3={"addressing_style": "path"} if endpoint_url else {},
             ),
         )
@@ -106,6 +98,11 @@ class S3Store:
 
     def _key(self, key: str) -> str:
         return join(self.prefix, check_key(key))
+
+    def _place(self, key: str) -> dict[str, Any]:
+        return {"Bucket": self.bucket, "Key": self._key(key)}
+
+    # --- reading
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         below = f"{self.prefix}/" if self.prefix else ""
@@ -121,131 +118,196 @@ class S3Store:
 
     def get(self, key: str) -> bytes:
         with self._translated(key):
-            return self._client.get_object(Bucket=self.bucket, Key=self._key(key))["Body"].read()
+            return self._client.get_object(**self._place(key))["Body"].read()
 
     def open(self, key: str) -> BinaryIO:
         with self._translated(key):
-            body = self._client.get_object(Bucket=self.bucket, Key=self._key(key))["Body"]
+            body = self._client.get_object(**self._place(key))["Body"]
         return cast(BinaryIO, _Body(body, self, key))
 
     def head(self, key: str) -> ObjectInfo | None:
         try:
             with self._translated(key):
-                found = self._client.head_object(Bucket=self.bucket, Key=self._key(key))
+                found = self._client.head_object(**self._place(key))
         except ObjectMissing:
             return None
         modified = int(found["LastModified"].timestamp() * 1000)
         return ObjectInfo(key, found["ContentLength"], modified)
 
+    # --- writing
+
     def put(self, key: str, data: bytes | BinaryIO) -> None:
+        """A stream may be of any length up to 500 GB: two parts of it are in memory at most."""
         with self._translated(key):
-            if isinstance(data, bytes):
-                self._client.put_object(Bucket=self.bucket, Key=self._key(key), Body=data)
+            if isinstance(data, bytes) and len(data) <= _PUT_LIMIT:
+                self._client.put_object(**self._place(key), Body=data, **self._options)
             else:
-                self._client.upload_fileobj(data, self.bucket, self._key(key), Config=self._config)
+                self._upload(key, BytesIO(data) if isinstance(data, bytes) else data)
+
+    def _upload(self, key: str, stream: BinaryIO | HashingReader) -> None:
+        first = read_part(stream.read, PART)
+        if len(first) < PART:
+            self._client.put_object(**self._place(key), Body=first, **self._options)
+        else:
+            upload_parts(self._client, self._place(key), first, stream.read, self._options)
 
     def put_new(self, key: str, data: bytes) -> bool:
         try:
             with self._translated(key):
                 self._client.put_object(
-                    Bucket=self.bucket, Key=self._key(key), Body=data, IfNoneMatch="*"
+                    **self._place(key), Body=data, IfNoneMatch="*", **self._options
                 )
-        except _AlreadyThere:
+        except AlreadyThere:
             return False
         # a server that does not know the condition has just overwritten: the reader decides
         return self.get(key) == data
 
     def copy_from(self, other: ObjectStore, source_key: str, key: str) -> tuple[int, str]:
-        if isinstance(other, S3Store) and self._same_server(other):
-            size, digest = sha256_of(other, source_key)
-            source: Any = {"Bucket": other.bucket, "Key": other._key(source_key)}
-            with self._translated(key):
-                self._client.copy(source, self.bucket, self._key(key), Config=self._config)
-            copied = self.head(key)
-            if copied is None or copied.size != size:
-                raise StoreError(f"the copy of {other.url}/{source_key} is not whole", subject=key)
-            return size, digest
+        """On the server where both are on it, with the SHA-256 that the server computes; else
+        through this machine."""
+        source = bare(other)
+        if isinstance(source, S3Store) and self.copies_within(source):
+            return self._copy(source, source_key, key)
         with other.open(source_key) as stream:
             reader = HashingReader(stream)
             with self._translated(key):
-                self._client.upload_fileobj(
-                    cast(BinaryIO, reader), self.bucket, self._key(key), Config=self._config
-                )
-            for _ in chunks(reader.read):  # nothing is left, unless the upload stopped early
-                raise StoreError(f"the copy to {self.url}/{key} is not whole", subject=key)
+                self._upload(key, reader)
         return reader.size, reader.sha256
+
+    def copies_within(self, other: ObjectStore) -> bool:
+        """Whether a copy from the other store does not pass through this machine."""
+        return isinstance(other, S3Store) and self._same_server(other)
+
+    def _copy(self, other: S3Store, source_key: str, key: str) -> tuple[int, str]:
+        """One request to copy, one for size and checksum: not every server answers a copy with
+        its checksum. A server that keeps none is asked for the object."""
+        source = other._place(source_key)
+        with self._translated(key, missing=f"{other.url}/{source_key}"):
+            try:
+                self._client.copy_object(
+                    **self._place(key),
+                    CopySource=source,  # type: ignore[arg-type]
+                    ChecksumAlgorithm="SHA256",
+                    **self._options,
+                )
+            except ClientError as error:
+                code = error.response.get("Error", {}).get("Code")
+                if code not in ("InvalidRequest", "EntityTooLarge", "InvalidArgument"):
+                    raise
+                found = self._client.head_object(**source)
+                if found["ContentLength"] <= _COPY_LIMIT:
+                    raise
+                copy_parts(
+                    self._client, source, self._place(key), found["ContentLength"],
+                    found["ETag"], self._options,
+                )  # fmt: skip
+            done = self._client.head_object(**self._place(key), ChecksumMode="ENABLED")
+        digest = _whole_sha256(done)
+        return (done["ContentLength"], digest) if digest else sha256_of(self, key)
 
     def server_path(self, key: str) -> str:
         return self._key(key)
 
     def delete(self, key: str) -> None:
         with self._translated(key):
-            self._client.delete_object(Bucket=self.bucket, Key=self._key(key))
+            self._client.delete_object(**self._place(key))
 
     def sweep(self, older_than: float) -> int:
-        """An upload that was broken off is no object; the bucket's own lifecycle removes it."""
-        return 0
+        """Aborts uploads below the prefix that were begun a day ago or more.
+
+        Without a prefix the bucket may be others' too, and where the credentials may not list
+        uploads they stay: the bucket's own lifecycle rule removes them.
+        """
+        if not self.prefix:
+            return 0
+        aborted = 0
+        try:
+            for upload in self._uploads():
+                if time.time() - upload["Initiated"].timestamp() < max(older_than, _STALE):
+                    continue
+                with self._translated(upload["Key"]):
+                    self._client.abort_multipart_upload(
+                        Bucket=self.bucket, Key=upload["Key"], UploadId=upload["UploadId"]
+                    )
+                aborted += 1
+        except (StoreUnreachable, ObjectMissing):
+            return aborted
+        return aborted
+
+    def _uploads(self) -> Iterator[dict[str, Any]]:
+        # not every server lists by a prefix that is no whole key
+        pages = self._client.get_paginator("list_multipart_uploads")
+        with self._translated(""):
+            for page in pages.paginate(Bucket=self.bucket):
+                for upload in page.get("Uploads", []):
+                    if upload["Key"].startswith(f"{self.prefix}/"):
+                        yield cast("dict[str, Any]", upload)
+
+    # --- the bucket
+
+    def check(self) -> None:
+        """Raises StoreUnreachable when the bucket is not there, is in another region, or does
+        not take the credentials."""
+        with self._translated(""):
+            self._client.list_objects_v2(Bucket=self.bucket, Prefix=self.prefix, MaxKeys=1)
+
+    def versioning(self) -> bool:
+        """Whether the bucket keeps the versions of an object."""
+        with self._translated(""):
+            found = self._client.get_bucket_versioning(Bucket=self.bucket)
+        return found.get("Status") == "Enabled"
+
+    def object_lock(self) -> str | None:
+        """The default retention in words, empty where there is none; None without object lock."""
+        try:
+            found = self._client.get_object_lock_configuration(Bucket=self.bucket)
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") in _NO_LOCK:
+                return None
+            raise self._error(error, "") from error
+        except TRANSLATED as error:
+            raise self._error(error, "") from error
+        lock = found.get("ObjectLockConfiguration", {})
+        if lock.get("ObjectLockEnabled") != "Enabled":
+            return None
+        rule: Any = lock.get("Rule", {}).get("DefaultRetention", {})
+        span = f"{rule['Days']} days" if "Days" in rule else f"{rule.get('Years')} years"
+        return f"{rule['Mode'].lower()}, {span}" if rule else ""
 
     def _same_server(self, other: S3Store) -> bool:
         return (self.endpoint_url, self._access_key) == (other.endpoint_url, other._access_key)
 
+    def _error(self, error: Exception, key: str) -> StoreError:
+        return translated(
+            error, bucket=self.bucket, endpoint=self.endpoint_url, key=join(self.prefix, key)
+        )
+
     @contextmanager
-    def _translated(self, key: str) -> Iterator[None]:
+    def _translated(self, key: str, *, missing: str = "") -> Iterator[None]:
+        """Errors as ours. `missing`: what an answer that something is not there is about."""
         try:
             yield
-        except ClientError as error:
-            raise self._client_error(error, key) from error
-        except S3UploadFailedError as error:
-            cause = error.__context__
-            if isinstance(cause, ClientError):
-                raise self._client_error(cause, key) from error
-            raise StoreError(str(error), subject=key) from error
-        except (NoCredentialsError, PartialCredentialsError) as error:
-            raise StoreUnreachable(
-                f"there are no credentials for {self.url}",
-                hint="name `access_key` and `secret_key` in the spec, or set AWS_PROFILE",
-                subject=self.url,
-            ) from error
-        except (ConnectionError, EndpointConnectionError, HTTPClientError) as error:
-            raise StoreUnreachable(
-                f"no object store answers at {self.endpoint_url or 'AWS'} for {self.url}",
-                hint="check `endpoint_url` of the store in the spec, and that it runs",
-                subject=self.url,
-            ) from error
-        except BotoCoreError as error:
-            raise StoreError(f"{self.url}/{key}: {error}", subject=key) from error
-
-    def _client_error(self, error: ClientError, key: str) -> StoreError:
-        details = error.response.get("Error", {})
-        code, text = str(details.get("Code", "")), str(details.get("Message", ""))
-        if code == "NoSuchBucket":
-            return StoreUnreachable(
-                f"there is no bucket `{self.bucket}` at {self.endpoint_url or 'AWS'}",
-                hint="create it, or correct `bucket` of the store in the spec",
-                subject=self.url,
-            )
-        if code in _MISSING:
-            return ObjectMissing(f"there is no object {self.url}/{key}", subject=key)
-        if code in _EXISTS:
-            return _AlreadyThere(f"{self.url}/{key} is there already", subject=key)
-        if code in _FULL:
-            return StoreFull(
-                f"no space is left in {self.url} ({text or code})",
-                hint="free some, or name a larger store in the spec; nothing was half-written",
-                subject=self.url,
-            )
-        if code in _KEYS:
-            return StoreUnreachable(
-                f"{self.url} refuses the credentials ({code}: {text})",
-                hint="check the secrets that `access_key` and `secret_key` of the spec name, and "
-                "what the bucket's policy allows",
-                subject=self.url,
-            )
-        return StoreError(f"{self.url}/{key}: {code}: {text}", subject=key)
+        except TRANSLATED as error:
+            found = self._error(error, key)
+            if missing and isinstance(found, ObjectMissing):
+                found = ObjectMissing(f"there is no object {missing}", subject=missing)
+            raise found from error
 
 
-class _AlreadyThere(StoreError):
-    """A conditional write found an object."""
+def _whole_sha256(found: Any) -> str:
+    """SHA-256 in hex of a whole object, of an answer's headers; empty where they have none.
+
+    A checksum over the parts' checksums (`COMPOSITE`, or with the parts' number behind it) is not
+    that of the object.
+    """
+    text = found.get("ChecksumSHA256", "")
+    if not text or "-" in text or found.get("ChecksumType", "FULL_OBJECT") != "FULL_OBJECT":
+        return ""
+    try:
+        raw = base64.b64decode(text, validate=True)
+    except binascii.Error:
+        return ""
+    return raw.hex() if len(raw) == hashlib.sha256().digest_size else ""
 
 
 class _Body:

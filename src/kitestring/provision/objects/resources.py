@@ -1,13 +1,15 @@
-"""The dynamic resources. Their properties are those of the kind of the same name."""
+"""The dynamic resources: a class for each kind, whose properties are those of the kind."""
 
 from __future__ import annotations
 
+import types
 from collections.abc import Mapping
 from typing import Any
 
 import pulumi
 from pulumi.dynamic import Resource
 
+from kitestring.provision.objects.kinds import KINDS
 from kitestring.provision.objects.provider import ObjectProvider
 
 
@@ -22,14 +24,8 @@ class Object(Resource, module="milvus", name="Object"):
         super().__init__(ObjectProvider(self.kind), name, dict(props), opts)
 
 
-class Database(Object, module="milvus", name="Database"):
-    """`name`, `properties`."""
-
-    kind = "database"
-
-
 class Collection(Object, module="milvus", name="Collection"):
-    """`database`, `name`, `fields`, `dynamic`, `description`, `shards`, `properties`."""
+    """A collection; `generation` changes when it is made anew."""
 
     kind = "collection"
     generation: pulumi.Output[str]
@@ -40,66 +36,13 @@ class Collection(Object, module="milvus", name="Collection"):
         super().__init__(name, {**props, "generation": None}, opts)  # None: an output
 
 
-class Partition(Object, module="milvus", name="Partition"):
-    """`database`, `collection`, `name`."""
-
-    kind = "partition"
-
-
-class Index(Object, module="milvus", name="Index"):
-    """`database`, `collection`, `field`, `index_name`, `type`, `metric`, `params`."""
-
-    kind = "index"
-
-
-class Load(Object, module="milvus", name="Load"):
-    """`database`, `collection`, `loaded`, `replicas`."""
-
-    kind = "load state"
-
-
-class Alias(Object, module="milvus", name="Alias"):
-    """`database`, `name`, `collection`."""
-
-    kind = "alias"
-
-
-class Role(Object, module="milvus", name="Role"):
-    """`name`."""
-
-    kind = "role"
-
-
-class Grant(Object, module="milvus", name="Grant"):
-    """`database`, `role`, `grants`: all that the role may do there."""
-
-    kind = "grant"
-
-
-class User(Object, module="milvus", name="User"):
-    """`name`, `roles`, `password` (`env`, `file` or `secret`: where it is found)."""
-
-    kind = "user"
-
-
-class Inventory(Object, module="milvus", name="Inventory"):
-    """`holds`: what of the stack holds rows."""
-
-    kind = "inventory"
+def _of(kind: str) -> type[Object]:
+    """The class of a kind that has nothing of its own: `load state` is `…:milvus:Load`."""
+    token = kind.partition(" ")[0].capitalize()
+    naming = {"module": "milvus", "name": token}
+    return types.new_class(token, (Object,), naming, lambda body: body.update(kind=kind))
 
 
 CLASSES: dict[str, type[Object]] = {
-    cls.kind: cls
-    for cls in (
-        Database,
-        Collection,
-        Partition,
-        Index,
-        Load,
-        Alias,
-        Role,
-        Grant,
-        User,
-        Inventory,
-    )
+    kind: Collection if kind == Collection.kind else _of(kind) for kind in KINDS
 }

@@ -1,0 +1,118 @@
+#!/usr/bin/python
+# Copyright: the Kitestring authors
+# Apache License 2.0 (see LICENSE or https://www.apache.org/licenses/LICENSE-2.0)
+"""Ansible module: a drill that is never too old."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: milvus_drill
+short_description: Drills a restore when none has passed lately
+version_added: 0.1.0
+author: The Kitestring authors (@kitestring)
+description:
+  - Reads the drill history of the spec. When the newest drill did not pass, or is older than
+    C(objectives.drill_every), the newest backup is restored into a second server and compared.
+  - Fails when the drill misses an objective.
+extends_documentation_fragment: kitestring.milvus.spec
+options:
+  max_age:
+    description:
+      - How old the newest passed drill may be, as a number and a unit such as V(24h) or V(7d).
+      - The objective C(objectives.drill_every) of the spec by default.
+    type: str
+  force:
+    description: Drill without regard to the age of the newest one.
+    type: bool
+    default: false
+"""
+
+EXAMPLES = r"""
+- name: Drill a restore when none has passed lately
+  kitestring.milvus.milvus_drill:
+    spec: /etc/kitestring/prod.yaml
+
+- name: Drill one before an upgrade
+  kitestring.milvus.milvus_drill:
+    spec: /etc/kitestring/prod.yaml
+    force: true
+"""
+
+RETURN = r"""
+reason:
+  description: Why a drill was run, or why not.
+  returned: success
+  type: str
+drill:
+  description: Id of the drill that was run; empty where none was.
+  returned: success
+  type: str
+rpo_seconds:
+  description: What it measured as RPO.
+  returned: where a drill was run
+  type: float
+rto_seconds:
+  description: What it measured as RTO.
+  returned: where a drill was run
+  type: float
+code:
+  description: The kind of the failure, such as C(drill.failed).
+  returned: failure
+  type: str
+hint:
+  description: What to do about a failure.
+  returned: failure
+  type: str
+"""
+
+from ansible_collections.kitestring.milvus.plugins.module_utils.bridge import run_module
+
+
+def work(module, loaded):
+    """Runs a drill if one is due, or in check mode says whether one is."""
+    from kitestring.drill.due import ensure_drill
+    from kitestring.errors import DrillFailed
+    from kitestring.spec.types import parse_duration
+
+    max_age = module.params["max_age"]
+    due, record = ensure_drill(
+        loaded,
+        max_age=None if max_age is None else parse_duration(max_age),
+        force=module.params["force"],
+        dry_run=module.check_mode,
+    )
+    if record is not None and not record.passed:
+        missed = ", ".join(o.name for o in record.objectives if not o.met)
+        raise DrillFailed(
+            f"the drill {record.id} missed {missed or 'an objective'}",
+            hint=f"kitestring drill show {record.id}",
+            subject=record.id,
+        )
+    measured = {}
+    if record is not None:
+        measured = {"rpo_seconds": record.rpo_seconds, "rto_seconds": record.rto_seconds}
+    newest = due.newest.id if due.newest else "none"
+    after = record.id if record else "a new one" if due.due else newest
+    return {
+        "changed": due.due,
+        "reason": due.reason,
+        "drill": record.id if record else "",
+        **measured,
+        "diff": {
+            "before": f"newest passed drill: {newest}\n",
+            "after": f"newest passed drill: {after}\n",
+        },
+    }
+
+
+def main():
+    """Runs the module."""
+    run_module(
+        work,
+        max_age={"type": "str"},
+        force={"type": "bool", "default": False},
+    )
+
+
+if __name__ == "__main__":
+    main()

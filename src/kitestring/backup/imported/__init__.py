@@ -1,0 +1,1 @@
+"""Backups that other tools made, taken into the catalog."""

@@ -1,0 +1,76 @@
+"""Which backup: by name, the newest, or the newest of an instant."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from kitestring.backup.catalog import LATEST, Catalog
+from kitestring.errors import BackupNotFound, ManifestUnreadable, UsageError
+from kitestring.model.backup import BackupManifest
+
+
+def parse_instant(text: str) -> int:
+    """ms since the epoch from `2026-03-04T05:06:07Z` or with an offset.
+
+    Raises:
+        UsageError: it is no instant, or does not say in which time zone.
+    """
+    try:
+        found = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise UsageError(
+            f"`{text}` is no instant", hint="write it as 2026-03-04T05:06:07Z"
+        ) from None
+    if found.tzinfo is None:
+        raise UsageError(
+            f"`{text}` does not say in which time zone", hint=f"{text}Z means UTC; +02:00 works too"
+        )
+    return int(found.timestamp() * 1000)
+
+
+def pick(
+    catalog: Catalog, cluster: str, name: str = LATEST, at: int | None = None
+) -> tuple[BackupManifest, tuple[str, ...]]:
+    """The manifest of a backup, and what has to be said of the choice.
+
+    `latest` is the newest backup of this cluster that can be read; with `at` (ms since the epoch),
+    the newest one whose boundary is not later. Newer ones that can't be read are named, not
+    skipped in silence.
+
+    Raises:
+        BackupNotFound: there is none.
+        ManifestUnreadable: a backup that was named can't be read.
+    """
+    if name != LATEST:
+        if at is not None:
+            raise UsageError(f"`{name}` names a backup, and an instant another one")
+        return catalog.manifest(catalog.resolve(name)), ()
+    notes: list[str] = []
+    there = []
+    for summary in catalog.summaries():
+        if summary.readable and summary.cluster != cluster:
+            continue
+        if at is not None and summary.readable and summary.boundary > at:
+            there.append(summary.boundary)
+            continue
+        try:
+            return catalog.manifest(summary.id), tuple(notes)
+        except ManifestUnreadable as error:
+            notes.append(f"a newer backup could not be used: {error.message}")
+    if there:
+        raise BackupNotFound(
+            f"{catalog.store.url} has no backup of `{cluster}` with a boundary at or before "
+            f"{_shown(at or 0)}; the oldest one is of {_shown(min(there))}",
+            hint="name a later instant",
+            subject=cluster,
+        )
+    raise BackupNotFound(
+        f"{catalog.store.url} has no backup of `{cluster}` that can be read"
+        + "".join(f"; {note}" for note in notes),
+        hint="kitestring backup create",
+        subject=cluster,
+    )
+
+
+def _shown(ms: int) -> str:
+    return f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%d %H:%M:%S UTC}"

@@ -1,0 +1,50 @@
+"""When a drill is due."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from kitestring.drill.due import drill_due
+from kitestring.errors import UsageError
+from kitestring.model.drill import DrillSummary
+
+DAY = 86400.0
+NOW = 1_800_000_000.0
+
+
+def drill(name: str, days: float, passed: bool = True) -> DrillSummary:
+    return DrillSummary(name, "b1", int((NOW - days * DAY) * 1000), passed, 1.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("drills", "due", "reason"),
+    [
+        ([], True, "no drill has passed yet"),
+        ([drill("d1", 6.9)], False, "not older than 1w"),
+        ([drill("d1", 7.1)], True, "is older than 1w"),
+        ([drill("d1", 2), drill("d2", 1, passed=False)], True, "d2, did not pass"),
+        ([drill("d1", 2, passed=False), drill("d2", 1)], False, "not older"),
+    ],
+)
+def test_by_the_objective(spec_from, drills, due, reason):
+    found = drill_due(spec_from(), drills, NOW)
+    assert found.due is due
+    assert reason in found.reason
+
+
+def test_nothing_says_how_often(spec_from):
+    loaded = spec_from(("objectives: {rpo: 24h, rto: 10m, drill_every: 7d}\n", ""))
+    with pytest.raises(UsageError, match="how often"):
+        drill_due(loaded, [], NOW)
+    assert drill_due(loaded, [drill("d1", 1)], NOW, max_age=3600.0).due
+
+
+def test_a_passed_sample_does_not_count_as_a_drill(spec_from):
+    sample = replace(drill("b", days=1), sampled=0.1)
+    loaded = spec_from()
+    found = drill_due(loaded, [sample], NOW, max_age=7 * DAY)
+    assert found.reason == "no drill has passed yet"
+    good = drill("a", days=2)
+    assert not drill_due(loaded, [sample, good], NOW, max_age=7 * DAY).due

@@ -108,7 +108,7 @@ def spec_file(tmp_path: Path, stack: StackState, stack_data: Path) -> Path:
                 "connection": {"embedded": str(stack_data), "timeout": "20s"},
                 "state": "state",
                 "storage": {"type": "embedded"},
-                "backup": {"store": {"type": "local", "path": "backups"}},
+                "backup": {"store": {"type": "local", "path": "backups"}, "method": "physical"},
             }
         )
     )

@@ -25,11 +25,11 @@ from kitestring.spec.models import Spec
 LONGEST_NAME = 40  # `N-standalone-` and a revision's hash are one label, of 63 characters at most
 
 
-def build(spec: Spec, *, golden: Mapping[str, str] | None = None) -> Bundle:
+def build(spec: Spec, *, files: Mapping[str, str] | None = None) -> Bundle:
     """The manifests and secret plans of `spec.deployment`, in an order of applying them.
 
     Args:
-        golden: collection -> text of its file of golden queries, for the day-2 jobs.
+        files: path as the spec writes it -> text, of what the day-2 jobs read (see `in_cluster`).
 
     Raises:
         SpecInvalid: there is no `deployment`, or it asks for what can't be; it names the key.
@@ -43,7 +43,7 @@ def build(spec: Spec, *, golden: Mapping[str, str] | None = None) -> Bundle:
         *minio.manifests(spec),
         *kafka.manifests(spec),
         *roles.manifests(spec),
-        *jobs.manifests(spec, golden),
+        *jobs.manifests(spec, files),
     ]
     twice = [key for key, times in Counter(m.key for m in made).items() if times > 1]
     if twice:

@@ -19,7 +19,7 @@ _IMAGE = re.compile(
 )
 
 
-def chart_values(spec: Spec, golden: Mapping[str, str] | None = None) -> dict[str, Any]:
+def chart_values(spec: Spec, files: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Values for `helm install`: with them the chart makes what `jobs.manifests(spec)` makes.
 
     Secrets are named, not held: the chart expects the Secrets of the deployment, and the jobs' own
@@ -38,7 +38,7 @@ def chart_values(spec: Spec, golden: Mapping[str, str] | None = None) -> dict[st
             "no image for the day-2 jobs is named",
             hint="build one with the Dockerfile and name it in `deployment.images.kitestring`",
         )
-    derived = in_cluster(spec, golden)
+    derived = in_cluster(spec, files)
     when = schedules(spec)
     own_account = account(spec) == jobs_name(spec)
     volume = deployment.jobs.volume
@@ -49,7 +49,7 @@ def chart_values(spec: Spec, golden: Mapping[str, str] | None = None) -> dict[st
             "pullPolicy": deployment.images.pull_policy,
             "pullSecrets": list(deployment.images.pull_secrets),
         },
-        "spec": {"text": derived.text, "golden": dict(derived.files)},
+        "spec": {"text": derived.text, "files": dict(derived.files)},
         "credentials": {
             variable: {"secret": key.secret, "key": key.key}
             for variable, key in derived.env.items()

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 from urllib.parse import urlsplit
 
 from kitestring.manifests.dependencies import object_store
 from kitestring.manifests.labels import deployment_of, object_name
+from kitestring.spec.backup import AgeEncryption
 from kitestring.spec.deployment import GivenTls
 from kitestring.spec.models import Spec
 from kitestring.spec.show import plain
@@ -22,7 +24,7 @@ from kitestring.spec.types import FROM_FILE, SecretRef
 from kitestring.spec.yamltext import to_yaml
 
 HOME = "/var/lib/kitestring"  # the volume: state/, and backups/ where the store is local
-SPEC_DIR = "/etc/kitestring"  # the ConfigMap: spec.yaml and the golden queries
+SPEC_DIR = "/etc/kitestring"  # the ConfigMap: spec.yaml and files that it names
 SPEC_FILE = f"{SPEC_DIR}/spec.yaml"
 TLS_DIR = "/run/kitestring/tls"  # ca.crt
 MILVUS_PORT = 19530
@@ -71,17 +73,19 @@ def tls_secret(spec: Spec) -> str | None:
     return tls.secret if isinstance(tls, GivenTls) else object_name(spec, "tls")
 
 
-def in_cluster(spec: Spec, golden: Mapping[str, str] | None = None) -> InCluster:
+def in_cluster(spec: Spec, files: Mapping[str, str] | None = None) -> InCluster:
     """The spec for pods beside Milvus.
 
     Args:
-        golden: collection -> text of its file of golden queries.
+        files: path as the spec writes it -> text, of golden queries and of trusted public keys.
+            Golden queries that are not given are left out.
 
     Raises:
         SpecInvalid: Milvus has nowhere to keep its segments.
     """
     data = plain(spec)
     env: dict[str, SecretKey] = {}
+    taken: dict[str, str] = {}
     refs: dict[str, SecretRef] = {}
 
     def own(name: str, reference: SecretRef | None) -> dict[str, str] | None:
@@ -94,6 +98,12 @@ def in_cluster(spec: Spec, golden: Mapping[str, str] | None = None) -> InCluster
     def given(variable: str, key: SecretKey) -> dict[str, str]:
         env[variable] = key
         return {"env": variable}
+
+    def take(path: str, what: str, suffix: str) -> str:
+        """A file that goes along in the ConfigMap, under a name of its own."""
+        name = f"{what}-{sha256(path.encode()).hexdigest()[:8]}.{suffix}"
+        taken[name] = (files or {}).get(path, "")
+        return name
 
     data["deployment"] = None
     data["state"] = f"{HOME}/state"
@@ -117,6 +127,13 @@ def in_cluster(spec: Spec, golden: Mapping[str, str] | None = None) -> InCluster
                 data["backup"]["store"][name] = own(f"backup_{name}", reference)
         else:
             data["backup"]["store"]["path"] = f"{HOME}/backups"
+        if isinstance(spec.backup.encryption, AgeEncryption):
+            identity = own("backup_identity", spec.backup.encryption.identity)
+            data["backup"]["encryption"]["identity"] = identity
+        if spec.backup.signing is not None:
+            signing = data["backup"]["signing"]
+            signing["key"] = own("backup_signing_key", spec.backup.signing.key)
+            signing["trusted"] = [take(path, "trusted", "pem") for path in signing["trusted"]]
     for number, model in enumerate(spec.models):
         if model.provider == "openai":
             for name in ("base_url", "api_key"):
@@ -124,17 +141,16 @@ def in_cluster(spec: Spec, golden: Mapping[str, str] | None = None) -> InCluster
                 data["models"][number]["options"][name] = own(f"model_{number}_{name}", reference)
     for user in (data["access"] or {}).get("users", []):
         user["password"] = {"env": _NO_PASSWORD}
-    files = {}
     for collection in data["collections"]:
-        text = (golden or {}).get(collection["name"])
-        collection["golden"] = None if text is None else f"golden-{collection['name']}.yaml"
-        if text is not None:
-            files[collection["golden"]] = text
+        path = collection["golden"]
+        if path is not None:
+            there = path in (files or {})
+            collection["golden"] = take(path, "golden", "yaml") if there else None
     cleaned = _without_none(data)
     return InCluster(
         Spec.model_validate(cleaned, context=FROM_FILE),
         to_yaml(cleaned),
-        files,
+        taken,
         dict(sorted(env.items())),
         refs,
         tls_secret(spec),

@@ -36,11 +36,11 @@ VOLUME = "20Gi"
 _DNS = 53
 
 
-def manifests(spec: Spec, golden: Mapping[str, str] | None = None) -> tuple[Manifest, ...]:
+def manifests(spec: Spec, files: Mapping[str, str] | None = None) -> tuple[Manifest, ...]:
     """Everything of the component `jobs`; nothing where the spec names no image for it.
 
     Args:
-        golden: collection -> text of its file of golden queries (see `in_cluster`).
+        files: path as the spec writes it -> text (see `in_cluster`).
 
     Raises:
         SpecInvalid: Milvus has nowhere to keep its segments.
@@ -48,7 +48,7 @@ def manifests(spec: Spec, golden: Mapping[str, str] | None = None) -> tuple[Mani
     deployment = deployment_of(spec)
     if deployment.images.kitestring is None:
         return ()
-    derived = in_cluster(spec, golden)
+    derived = in_cluster(spec, files)
     name = jobs_name(spec)
     made = [
         _manifest(

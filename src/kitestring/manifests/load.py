@@ -1,4 +1,4 @@
-"""The bundle of a spec file: errors name the file and line, golden queries are read."""
+"""The bundle of a spec file: errors name the file and line, files that jobs need are read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def load_bundle(loaded: LoadedSpec) -> Bundle:
         SpecInvalid: there is no deployment, or it asks for what can't be; with file and line.
     """
     with located(loaded):
-        return build(loaded.spec, golden=_golden(loaded))
+        return build(loaded.spec, files=_files(loaded))
 
 
 def load_values(loaded: LoadedSpec) -> dict[str, Any]:
@@ -28,24 +28,28 @@ def load_values(loaded: LoadedSpec) -> dict[str, Any]:
         SpecInvalid: there is no deployment, or no image for the jobs; with file and line.
     """
     with located(loaded):
-        return chart_values(loaded.spec, _golden(loaded))
+        return chart_values(loaded.spec, _files(loaded))
 
 
-def _golden(loaded: LoadedSpec) -> dict[str, str]:
-    """Texts of the golden queries, where day-2 jobs are made that need them."""
-    deployment = loaded.spec.deployment
-    if deployment is None or deployment.images.kitestring is None:
+def _files(loaded: LoadedSpec) -> dict[str, str]:
+    """What the day-2 jobs take along, by its path in the spec: golden queries, public keys."""
+    spec = loaded.spec
+    if spec.deployment is None or spec.deployment.images.kitestring is None:
         return {}
+    named: list[tuple[str, tuple[str | int, ...]]] = [
+        (collection.golden, ("collections", number, "golden"))
+        for number, collection in enumerate(spec.collections)
+        if collection.golden is not None
+    ]
+    if spec.backup is not None and spec.backup.signing is not None:
+        trusted = spec.backup.signing.trusted
+        named += [(path, ("backup", "signing", "trusted", n)) for n, path in enumerate(trusted)]
     texts = {}
-    for number, collection in enumerate(loaded.spec.collections):
-        if collection.golden is None:
-            continue
-        file = loaded.resolve(collection.golden)
+    for path, key in named:
         try:
-            texts[collection.name] = file.read_text(encoding="utf-8")
+            texts[path] = loaded.resolve(path).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise refuse(
-                ("collections", number, "golden"),
-                f"the day-2 jobs take this file along, and it can't be read: {error}",
+                key, f"the day-2 jobs take this file along, and it can't be read: {error}"
             ) from None
     return texts

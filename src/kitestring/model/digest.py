@@ -29,7 +29,7 @@ Hashes = npt.NDArray[np.uint8]
 _MASK = (1 << 128) - 1
 _NULL = b"\x00null"
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-_BYTES = 16 * 1024 * 1024  # of values hashed at a time
+_BYTES = 4 * 1024 * 1024  # of values hashed at a time
 
 
 class DigestBuilder:

@@ -18,7 +18,7 @@ from tests.unit.chart.conftest import CHART, Objects, Refused, Render
 
 CLUSTERS = CHART.parents[1] / "infra" / "clusters"
 IMAGE = "registry.example.com:5000/tools/kitestring:0.1.0"
-GOLDEN = {"docs_v1": "- query: what is a kite?\n"}
+FILES = {"../golden/docs.yaml": "- query: what is a kite?\n"}
 TEXT = {"spec": {"text": "version: 1\n"}}
 
 
@@ -53,8 +53,8 @@ def _comparable(value: Any) -> Any:
 @pytest.mark.parametrize("name", ["dev", "prod"])
 def test_the_chart_and_the_program_make_the_same_jobs(name: str, render: Render) -> None:
     spec = spec_of(name)
-    by_chart = render(chart_values(spec, GOLDEN))
-    by_program = {(m.kind, m.name): m.body for m in jobs.manifests(spec, GOLDEN)}
+    by_chart = render(chart_values(spec, FILES))
+    by_program = {(m.kind, m.name): m.body for m in jobs.manifests(spec, FILES)}
     assert {k: _comparable(v) for k, v in by_chart.items()} == {
         k: _comparable(json.loads(json.dumps(v))) for k, v in by_program.items()
     }
@@ -62,7 +62,7 @@ def test_the_chart_and_the_program_make_the_same_jobs(name: str, render: Render)
 
 @pytest.mark.parametrize("name", ["defaults", "dev", "prod"])
 def test_lint_is_clean(name: str, helm: Callable[..., str], tmp_path: Path) -> None:
-    values = {} if name == "defaults" else chart_values(spec_of(name), GOLDEN)
+    values = {} if name == "defaults" else chart_values(spec_of(name), FILES)
     (tmp_path / "values.yaml").write_text(yaml.safe_dump(values))
     assert "0 chart(s) failed" in helm(
         "lint", "--strict", str(CHART), "-f", str(tmp_path / "values.yaml")

@@ -19,7 +19,7 @@ from tests.unit.chart.conftest import CHART
 
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
-FREE = {"labels", "annotations", "golden", "credentials", "nodeSelector", "global"}
+FREE = {"labels", "annotations", "files", "credentials", "nodeSelector", "global"}
 
 
 def _objects(schema: Any, name: str = "") -> Iterator[tuple[str, dict[str, Any]]]:

@@ -12,7 +12,7 @@ from kitestring.spec.check import check
 from kitestring.spec.document import read_document
 from kitestring.spec.load import load
 from kitestring.spec.models import Spec
-from kitestring.spec.types import FROM_FILE
+from kitestring.spec.types import FROM_FILE, SecretRef
 
 CLUSTERS = Path(__file__).parents[3] / "infra" / "clusters"
 
@@ -31,9 +31,14 @@ def spec_of(name: str, **changes: Any) -> Spec:
     return Spec.model_validate(data, context=FROM_FILE)
 
 
+def golden_of(spec: Spec) -> dict[str, str]:
+    """A text for each file of golden queries."""
+    return {c.golden: "- query: x\n" for c in spec.collections if c.golden}
+
+
 @pytest.mark.parametrize("name", ["dev", "prod"])
 def test_the_derived_spec_passes_the_check(name: str, tmp_path: Path) -> None:
-    derived = in_cluster(spec_of(name), {"docs_v1": "- query: x\n"})
+    derived = in_cluster(spec_of(name), golden_of(spec_of(name)))
     (tmp_path / "spec.yaml").write_text(derived.text)
     report = check(tmp_path / "spec.yaml", {})
     assert report.valid, report.lines()
@@ -113,7 +118,7 @@ def test_no_path_or_secret_of_the_users_machine_is_left() -> None:
 
 
 def test_golden_queries_go_along_where_their_text_is_given(tmp_path: Path) -> None:
-    derived = in_cluster(spec_of("dev"), {"docs_v1": "- query: x\n"})
+    derived = in_cluster(spec_of("dev"), golden_of(spec_of("dev")))
     for name, text in {"spec.yaml": derived.text, **derived.files}.items():
         (tmp_path / name).write_text(text)
     loaded = load(tmp_path / "spec.yaml", {})
@@ -121,6 +126,31 @@ def test_golden_queries_go_along_where_their_text_is_given(tmp_path: Path) -> No
     assert golden is not None
     assert loaded.resolve(golden).read_text() == "- query: x\n"
     assert in_cluster(spec_of("dev")).spec.collections[0].golden is None
+
+
+def test_keys_of_sealed_and_signed_backups_go_along(tmp_path: Path) -> None:
+    recipient = "age1" + "q" * 58
+    spec = spec_of(
+        "dev",
+        backup__encryption={
+            "type": "age",
+            "recipients": [recipient],
+            "identity": {"env": "AGE_IDENTITY"},
+        },
+        backup__signing={"key": {"file": "keys/signing.pem"}, "trusted": ["keys/signing.pub"]},
+    )
+    derived = in_cluster(spec, {"keys/signing.pub": "PUBLIC"})
+    backup = derived.spec.backup
+    assert backup is not None
+    assert backup.encryption is not None
+    assert backup.encryption.type == "age"
+    assert backup.encryption.identity == SecretRef(env="BACKUP_IDENTITY", file=None)
+    assert backup.signing is not None
+    assert backup.signing.key == SecretRef(env="BACKUP_SIGNING_KEY", file=None)
+    assert [derived.files[name] for name in backup.signing.trusted] == ["PUBLIC"]
+    assert derived.refs["backup_identity"] == SecretRef(env="AGE_IDENTITY", file=None)
+    assert derived.refs["backup_signing_key"] == SecretRef(env=None, file="keys/signing.pem")
+    assert derived.env["BACKUP_SIGNING_KEY"] == SecretKey("dev-jobs", "backup_signing_key")
 
 
 def test_pods_have_no_kubeconfig_and_no_passwords_of_users() -> None:

@@ -19,7 +19,7 @@ from kitestring.model.backup import CollectionBackup, RowsBackup
 
 _SMALL = 16  # files of a partition, below a quarter of the full size, that may add up
 _GONE = 0.3  # part of a file's rows that may be gone
-_QUARTER = 16 * 1024 * 1024  # bytes
+_QUARTER = 8 * 1024 * 1024  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +93,20 @@ def load_parts(
     return found, said
 
 
-def comparable(parts: Sequence[PartBefore], read_by: str, contract: Contract) -> str:
-    """By what the rows of before and now can be compared: `stamp`, `mark`, or empty for nothing."""
-    if read_by == "segments" and all(p.index.stamps is not None for p in parts):
-        return "stamp"
-    if contract.marks and all(p.index.marks is not None for p in parts):
-        return "mark"
-    return ""
+def comparable(
+    parts: Sequence[PartBefore], read_by: str, contract: Contract
+) -> tuple[str, list[PartBefore]]:
+    """By what the rows of before and now are compared, `stamp` or `mark`, empty for nothing; and
+    the files of which that is known.
+
+    Stamps are exact: where rows have them now, files without them (which were read over the API)
+    are not taken over.
+    """
+    if read_by == "segments":
+        return "stamp", [p for p in parts if p.index.stamps is not None]
+    if contract.marks:
+        return "mark", [p for p in parts if p.index.marks is not None]
+    return "", []
 
 
 def to_rewrite(parts: Sequence[PartBefore], kept: Sequence[Mask]) -> set[int]:

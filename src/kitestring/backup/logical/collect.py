@@ -137,7 +137,7 @@ class Collector:
         items: Iterable[Any]
         work, items = (store, batches) if source.sequential else (read_and_store, units)
         try:
-            for _ in in_threads(work, items, self._beat):
+            for _ in in_threads(work, items, self._beat, threads=source.threads, ahead=0):
                 pass
             self._finish_all()
         except BaseException:

@@ -29,7 +29,7 @@ from kitestring.backup.logical.collect import Collected, Collector
 from kitestring.backup.logical.from_api import FromApi
 from kitestring.backup.logical.from_segments import FromSegments
 from kitestring.backup.logical.rows import damaged
-from kitestring.backup.logical.source import Contract, Source, contract_of
+from kitestring.backup.logical.source import Contract, Source, contract_of, lean_memory
 from kitestring.backup.logical.where import Filter, parse
 from kitestring.backup.plan import Before, SegmentsGoneError, check_clock, look, now, plan
 from kitestring.backup.pool import POOL
@@ -122,7 +122,7 @@ def create_logical(
     throttle = Throttle(limits.max_bytes_per_second, limits.max_requests_per_second)
     given = throttle if limits != Budget() else None
     catalog.store = sturdy(budgeted(catalog.store, given))
-    with stoppable(), held(catalog.store, "a backup") as lock:
+    with stoppable(), lean_memory(), held(catalog.store, "a backup") as lock:
         for line in catalog.sweep_partials():
             tell(line)
         dead = leftovers(catalog.store)
@@ -396,7 +396,12 @@ class _Run:
             parts, said = load_parts(self.catalog, before, folder)
             for line in said:
                 self.tell(f"{before.name}: {line}")
-            by = comparable(parts, ready.source.read_by, ready.contract)
+            by, usable = comparable(parts, ready.source.read_by, ready.contract)
+            if by and len(usable) < len(parts):
+                self.tell(
+                    f"{before.name}: {len(parts) - len(usable)} files are not taken over: when "
+                    "their rows were written is not known"
+                )
             if not by:
                 missing = "the content hash or the time of embedding"
                 notes.append(
@@ -409,7 +414,7 @@ class _Run:
                     f"rows with the same {', '.join(ready.contract.marks)} as before are taken "
                     "for unchanged"
                 )
-            return collector.changes(ready.source, parts, by), notes
+            return collector.changes(ready.source, usable, by), notes
         except (ObjectMissing, SegmentsGoneError) as error:
             raise BackupError(
                 f"segments were collected while they were read: {error}",

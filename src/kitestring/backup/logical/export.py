@@ -27,7 +27,7 @@ import pyarrow as pa
 from kitestring.backup.catalog import Catalog
 from kitestring.backup.interrupts import shielded, stoppable
 from kitestring.backup.logical.rows import read_part as read_file
-from kitestring.backup.logical.source import THREADS, in_threads
+from kitestring.backup.logical.source import THREADS, in_threads, lean_memory
 from kitestring.backup.logical.where import Filter, parse, select
 from kitestring.backup.logical.writer import FolderWriter
 from kitestring.backup.pool import PoolReader
@@ -111,7 +111,7 @@ def export(
     _check_free(folder)
     beside = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.partial")
     try:
-        with stoppable():
+        with stoppable(), lean_memory():
             beside.mkdir(parents=True)
             done = []
             for collection in wanted:
@@ -216,7 +216,7 @@ def _one(
         return batch.num_rows, chosen.num_rows
 
     try:
-        for before, after in in_threads(write, batches, lambda: None, threads=THREADS):
+        for before, after in in_threads(write, batches, lambda: None, threads=THREADS, ahead=0):
             read += before
             rows += after
         for _ in in_threads(FolderWriter.finish, writers, lambda: None, threads=THREADS):

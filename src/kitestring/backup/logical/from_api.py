@@ -27,7 +27,7 @@ from kitestring.model.arrow import arrow_schema, arrow_type
 from kitestring.model.collection import CollectionInfo
 from kitestring.model.digest import key_hashes
 
-PAGE = 16 * 1024 * 1024  # bytes of an answer, about
+PAGE = 8 * 1024 * 1024  # bytes of an answer, about
 _MOST = 8192  # rows of a page; servers give 16,384 at most
 _SAMPLE = 64  # rows whose size is looked at
 _FEW = 0.5  # part of a unit's rows below which they are asked for by key
@@ -43,6 +43,7 @@ class FromApi:
 
     read_by = "api"
     sequential = False
+    threads = 4  # a server answers as many at a time; they wait, most of the time
 
     def __init__(
         self,

@@ -11,6 +11,7 @@ import pyarrow as pa
 from kitestring.backup.logical.changes import Comparison, Mask
 from kitestring.backup.logical.index import prints_of
 from kitestring.backup.logical.source import (
+    THREADS,
     Contract,
     Stamps,
     Unit,
@@ -37,6 +38,7 @@ class FromSegments:
 
     read_by = "segments"
     sequential = True
+    threads = THREADS
 
     def __init__(
         self,

@@ -55,7 +55,7 @@ def as_type(column: pa.Array, kind: pa.DataType) -> pa.Array:
 def read_rows(
     reader: ObjectReader, collection: CollectionBackup, columns: Sequence[str] | None = None
 ) -> Iterator[pa.RecordBatch]:
-    """The rows of a collection of a logical backup, a row group at a time (up to 32 MiB).
+    """The rows of a collection of a logical backup, a row group at a time (some 8 MiB).
 
     Args:
         reader: gives objects by their `source`, checked: a `PoolReader`.

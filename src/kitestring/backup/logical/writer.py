@@ -26,8 +26,8 @@ from kitestring.clients.store.protocol import CHUNK, ObjectStore, exists
 from kitestring.model.backup import RowsBackup, StoredObject
 from kitestring.model.collection import Schema
 
-GROUP = 16 * 1024 * 1024  # bytes of values in a row group, about
-PART = 64 * 1024 * 1024  # bytes of a file, about
+GROUP = 8 * 1024 * 1024  # bytes of values in a row group, about
+PART = 32 * 1024 * 1024  # bytes of a file, about
 _WRITE = 1 << 20  # values that are encoded at a time; vectors take a fifth less time than by 1024
 
 

@@ -179,9 +179,12 @@ class MilvusServer:
             cause = error.__cause__
             if isinstance(cause, grpc.RpcError) and cause.code() is grpc.StatusCode.UNIMPLEMENTED:
                 return 1  # milvus-lite: a server of one process
-            if "no available nodes in replica" in error.message:
-                return self._placed_replicas(name)  # that is when somebody wants to look
-            raise
+            if "no available nodes in replica" not in error.message:
+                raise
+            try:  # query nodes are missing: that is when somebody wants to look
+                return self._placed_replicas(name)
+            except MilvusError:  # a user who may not see resource groups
+                raise error from None
         return len(answer.replicas)
 
     def _placed_replicas(self, name: str) -> int:

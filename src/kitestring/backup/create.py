@@ -14,49 +14,25 @@ Segments that were sealed before can't change: they are copied while the server 
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 
-from kitestring import __version__
-from kitestring.backup.catalog import Catalog, new_backup_id, open_catalog
+from kitestring.backup.catalog import open_catalog
 from kitestring.backup.earlier import forget_damaged, look_back
 from kitestring.backup.fetch import Fetch
-from kitestring.backup.interrupts import stoppable
-from kitestring.backup.job import (
-    CANCELLED,
-    FAILED,
-    FLUSHING,
-    PUBLISHING,
-    Job,
-    Leftover,
-    leftovers,
-)
-from kitestring.backup.latency import guarded, search_probe
-from kitestring.backup.lock import held
-from kitestring.backup.plan import Before, SegmentsGoneError, check_clock, look, now, plan
+from kitestring.backup.job import FLUSHING, Job, Leftover
+from kitestring.backup.plan import Before, SegmentsGoneError, before_flush, check_clock, look, plan
 from kitestring.backup.pool import Source
+from kitestring.backup.session import Session
 from kitestring.backup.surroundings import read_surroundings
-from kitestring.backup.sweep import sweep
-from kitestring.backup.wanted import label_of
-from kitestring.backup.wanted import names_of as names_of
+from kitestring.backup.wanted import label_of, names_of
 from kitestring.clients.milvus.protocol import Flushed, Milvus
-from kitestring.clients.store.connect import check_store, open_segment_store
-from kitestring.clients.store.protocol import ObjectStore
-from kitestring.clients.store.retrying import sturdy
-from kitestring.clients.store.throttle import Throttle, budgeted
-from kitestring.errors import (
-    BackupError,
-    Interrupted,
-    KitestringError,
-    ObjectMissing,
-)
+from kitestring.clients.store.connect import open_segment_store
+from kitestring.errors import BackupError, ObjectMissing
 from kitestring.model.backup import BackupManifest, CollectionBackup
 from kitestring.spec.backup import Budget
 from kitestring.spec.loaded import LoadedSpec
 
 OnEvent = Callable[[str], None]
-_TICK = 0.2  # seconds; the server's clock ticks every 50 ms
 _TRIES = 3  # flushes, when segments are collected while they are copied
 
 
@@ -89,37 +65,15 @@ def create_backup(
     catalog.prepare(loaded.spec.cluster.name)
     store, root = open_segment_store(loaded)
     names, excluded = names_of(loaded, milvus, collections)
+    session = Session(loaded, catalog, budget)
+    source = Source(session.within(store), root)
     spec = loaded.spec.backup
-    if spec is not None:
-        check_store(loaded, spec.store)
-    limits = budget or (spec.budget if spec else Budget())
-    throttle = Throttle(limits.max_bytes_per_second, limits.max_requests_per_second)
-    limited = throttle if limits != Budget() else None
-    # what the job says of itself does not wait for its turn
-    pool = sturdy(budgeted(catalog.store, limited))
-    catalog.store = sturdy(catalog.store)
-    source = Source(sturdy(budgeted(store, limited)), root)
     how = "none" if not catalog.can_read else read_back or (spec.read_back if spec else "new")
-    with stoppable(), held(catalog.store, "a backup") as lock:
-        for line in catalog.sweep_partials():
-            tell(line)
-        dead = leftovers(catalog.store)
-        started = datetime.now(UTC)
-        job = Job(catalog.store, lock, new_backup_id(started), loaded.spec.cluster.name)
-        run = _Run(loaded, milvus, catalog, source, pool, job, throttle, how, tell)
-        try:
-            manifest = run.make(names, excluded, dead, limits.max_search_latency)
-            job.phase(PUBLISHING)
-            catalog.publish(manifest, lock)
-        except (KeyboardInterrupt, Interrupted) as error:
-            job.fail(CANCELLED, getattr(error, "message", "") or "it was interrupted")
-            raise
-        except KitestringError as error:
-            job.fail(FAILED, error.message)
-            raise
-        for line in sweep(catalog, manifest, job.planned, dead):
-            tell(line)
-        job.done()
+
+    def make(job: Job, dead: Sequence[Leftover]) -> BackupManifest:
+        return _Run(loaded, milvus, session, source, job, how, tell).make(names, excluded, dead)
+
+    manifest = session.run(make, tell)
     _tell_made(manifest, tell)
     return manifest
 
@@ -131,71 +85,52 @@ class _Run:
         self,
         loaded: LoadedSpec,
         milvus: Milvus,
-        catalog: Catalog,
+        session: Session,
         source: Source,
-        pool: ObjectStore,
         job: Job,
-        throttle: Throttle,
         read_back: str,
         tell: OnEvent,
     ) -> None:
-        self.loaded, self.milvus, self.catalog = loaded, milvus, catalog
-        self.source, self.pool, self.job, self.tell = source, pool, job, tell
-        self.throttle, self.read_back = throttle, read_back
-        self.cluster = loaded.spec.cluster.name
+        self.loaded, self.milvus, self.session = loaded, milvus, session
+        self.source, self.job, self.tell = source, job, tell
+        self.catalog, self.throttle, self.read_back = session.catalog, session.throttle, read_back
+        self.cluster = session.cluster
 
     def make(
-        self,
-        names: Sequence[str],
-        excluded: Sequence[str],
-        dead: Sequence[Leftover],
-        max_latency: float | None,
+        self, names: Sequence[str], excluded: Sequence[str], dead: Sequence[Leftover]
     ) -> BackupManifest:
         infos = [self.milvus.describe(name) for name in names]
-        probe = search_probe(self.milvus, infos) if max_latency is not None else None
-        if max_latency is not None and probe is None:
-            self.tell("no collection is loaded: there is no search whose latency could be seen")
         around = read_surroundings(self.milvus)
         earlier = look_back(self.catalog, self.cluster, {i.name: i.id for i in infos}, dead)
         sealed = self.catalog.sealed
         fetch = Fetch(
             self.source,
-            self.pool,
+            self.session.pool,
             earlier,
             self.job,
             read_back=self.read_back,
             changed=sealed.changed_since_written if sealed else lambda _key: False,
             stop=self.throttle.stop,
         )
-        with guarded(self.throttle, probe, max_latency, self.tell):
+        with self.session.guarded(self.milvus, infos, self.tell):
             boundary, done = self._tries(fetch, names)
         if boundary < earlier.newest_boundary:
             self.tell("the newest backup holds writes of later than this one: a clock was set back")
         known = earlier.known
         if self.read_back == "none":
             self.tell("nothing here opens what it seals: `backup verify` elsewhere has to prove it")
-        sizes = {o.key: o.size for c in done for o in c.objects}
-        copied = sum(size for key, size in known.copied.items() if key in sizes)
         forget_damaged(self.catalog.store, known.damaged & set(known.copied))
-        self.job.phase(PUBLISHING)
-        return BackupManifest(
-            id=self.job.state.id,
-            cluster=self.cluster,
+        needed = {o.key for c in done for o in c.objects}
+        return self.session.manifest(
+            self.job,
+            self.milvus,
+            around,
             method="physical",
-            created_at=self.job.state.started,
-            finished_at=now(),
             boundary=boundary,
-            server_version=self.milvus.version(),
-            tool_version=__version__,
             collections=done,
-            excluded=(*excluded, *around.left_out),
-            copied_bytes=copied,
-            reused_bytes=sum(sizes.values()) - copied,
-            database=around.database,
-            database_properties=around.properties,
-            access=around.access,
-            read_back=self._as_read(known.copied.keys() >= sizes.keys()),
-            seconds={name: round(spent, 3) for name, spent in self.job.seconds.items()},
+            excluded=excluded,
+            written=known.copied,
+            read_back=self._as_read(known.copied.keys() >= needed),
         )
 
     def _as_read(self, all_new: bool) -> str:
@@ -228,7 +163,7 @@ class _Run:
         done = []
         for one in plans:
             self.tell(f"{one.info.name}: {len(one.segments)} segments, {len(one.objects)} objects")
-            label = label_of(self.loaded, one.info)
+            label = label_of(self.loaded, one.info.name, one.info.schema)
             done.append(fetch.collection(one, flushed.until, label))
         return flushed.until, tuple(done)
 
@@ -237,8 +172,7 @@ class _Run:
         self.tell(f"flushing {', '.join(before)}")
         sealed = [o for one in before.values() for o in one.sealed]
         self.job.phase(FLUSHING, "", len(sealed), sum(o.size for o in sealed))
-        time.sleep(_TICK)  # so that what was acknowledged before we were called is in
-        asked = now()
+        asked = before_flush()
         flush = _Later(lambda: self.milvus.flush_through(list(before)))
         # the plans are to be made as soon as it is done: files of dead segments are removed
         fetch.take(sealed, missing_ok=True, enough=lambda: flush.wait(0))

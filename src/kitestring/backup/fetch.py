@@ -104,22 +104,8 @@ class Fetch:
                 readers.shutdown(wait=True, cancel_futures=True)
                 raise
         census = one.taker.result(segments)
-        return CollectionBackup(
-            name=info.name,
-            id=info.id,
-            schema=info.schema,
-            shards=info.shards,
-            partitions=info.partitions,
-            consistency=info.consistency,
-            properties=info.properties,
-            indexes=tuple(state.index for state in info.indexes),
-            aliases=info.aliases,
-            loaded=info.loaded,
-            replicas=info.replicas,
-            segments=census.segments,
-            digest=census.digest,
-            models=census.models,
-            deleted_keys=census.deleted_keys,
+        return CollectionBackup.of(
+            info, census.segments, census.digest, census.models, census.deleted_keys
         )
 
 

@@ -16,6 +16,7 @@ from kitestring.segments.layout import SegmentRef, collection_files
 from kitestring.segments.plan import L0, refuse_unknown
 
 FLUSHED = "Flushed"
+_TICK = 0.2  # seconds; the server's clock ticks every 50 ms
 SKEW = 60_000  # ms that the server's clock and ours may differ by
 
 
@@ -75,6 +76,13 @@ def look(milvus: Milvus, source: Source, name: str) -> Before:
             if segment.id in live - with_files:
                 raise _wrong_root(source, info.name, segment.id)
     return Before(info, segments, placed)
+
+
+def before_flush() -> int:
+    """Waits until what was acknowledged before the call is in a flush that follows; returns when
+    that is (ms since the epoch), for `check_clock`."""
+    time.sleep(_TICK)
+    return now()
 
 
 def check_clock(flushed: Flushed, asked: int) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from kitestring.clients.milvus.protocol import Milvus
 from kitestring.errors import BackupRefused, UsageError
-from kitestring.model.collection import CollectionInfo
+from kitestring.model.collection import Schema
 from kitestring.spec.loaded import LoadedSpec
 
 
@@ -33,8 +33,8 @@ def names_of(
     return names, [name for name in there if name not in names]
 
 
-def label_of(loaded: LoadedSpec, info: CollectionInfo) -> str | None:
+def label_of(loaded: LoadedSpec, name: str, schema: Schema) -> str | None:
     """The field that names a row's embedding model, where the collection has it."""
-    spec = loaded.spec.collection(info.name)
-    name = spec.fields.embedding_model if spec else "embedding_model"
-    return name if name and info.schema.field(name) else None
+    spec = loaded.spec.collection(name)
+    label = spec.fields.embedding_model if spec else "embedding_model"
+    return label if label and schema.field(label) else None

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from kitestring.model.access import Privilege
-from kitestring.model.collection import Index, Partition, Schema
+from kitestring.model.collection import CollectionInfo, Index, Partition, Schema
 
 MANIFEST_VERSION = 1
 
@@ -107,6 +107,34 @@ class CollectionBackup:
     filter: str = ""  # `--where` of a logical backup: not all rows are in it
     read_by: str = ""  # of a logical backup: `segments` (rows exactly at the boundary) or `api`
     notes: tuple[str, ...] = ()  # what a reader of the backup has to know of it
+
+    @classmethod
+    def of(
+        cls,
+        info: CollectionInfo,
+        segments: tuple[SegmentBackup, ...],
+        digest: RowDigest,
+        models: Mapping[str, int],
+        deleted_keys: tuple[str, ...],
+    ) -> CollectionBackup:
+        """What the server says of a collection, with what was read of its rows."""
+        return cls(
+            name=info.name,
+            id=info.id,
+            schema=info.schema,
+            shards=info.shards,
+            partitions=info.partitions,
+            consistency=info.consistency,
+            properties=info.properties,
+            indexes=tuple(state.index for state in info.indexes),
+            aliases=info.aliases,
+            loaded=info.loaded,
+            replicas=info.replicas,
+            segments=segments,
+            digest=digest,
+            models=models,
+            deleted_keys=deleted_keys,
+        )
 
     @property
     def objects(self) -> tuple[StoredObject, ...]:

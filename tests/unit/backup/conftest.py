@@ -366,7 +366,7 @@ def server(loaded: LoadedSpec) -> FakeServer:
 @pytest.fixture(autouse=True)
 def _no_ticks(monkeypatch: pytest.MonkeyPatch) -> None:
     """The fake's clock has no ticks to wait for."""
-    monkeypatch.setattr("kitestring.backup.create._TICK", 0.0)
+    monkeypatch.setattr("kitestring.backup.plan._TICK", 0.0)
 
 
 @pytest.fixture

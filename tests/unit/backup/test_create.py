@@ -328,7 +328,7 @@ def test_segments_that_did_not_change_are_not_read_again(
     store = MemoryStore()
     monkeypatch.setattr("kitestring.backup.create.open_catalog", lambda _: Catalog(store))
     ids = (f"20250101T0000{n:02d}Z-abcdef" for n in range(60))  # of one second, they sort at random
-    monkeypatch.setattr("kitestring.backup.create.new_backup_id", lambda _: next(ids))
+    monkeypatch.setattr("kitestring.backup.session.new_backup_id", lambda _: next(ids))
     first = create_backup(loaded, server)
     assert (first.read_back, Catalog(store).summaries()[0].verified_tier) == ("all", "full")
     server.upsert("docs", ["extra", "k003"], version=1)

@@ -71,7 +71,7 @@ def test_auto_is_physical_only_where_a_drill_has_passed(
 def test_a_backup_is_made_by_the_proven_method(
     server: Any, loaded: LoadedSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kitestring.backup.logical.create._TICK", 0.0)
+    monkeypatch.setattr("kitestring.backup.plan._TICK", 0.0)
     lines: list[str] = []
     assert make_backup(loaded, server, on_event=lines.append).method == "logical"
     assert lines[0].startswith("method logical: no drill of a whole physical backup has passed")

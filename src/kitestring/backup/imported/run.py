@@ -34,6 +34,7 @@ from kitestring.backup.imported.take import Bringer, Taken
 from kitestring.backup.interrupts import stoppable
 from kitestring.backup.lock import Lock, held
 from kitestring.backup.pool import PoolReader
+from kitestring.backup.wanted import label_of
 from kitestring.clients.store.connect import check_store
 from kitestring.clients.store.protocol import ObjectStore
 from kitestring.clients.store.retrying import sturdy
@@ -228,7 +229,7 @@ class _Run:
             part.schema,
             segments,
             boundary=boundary,
-            label=self._label(foreign.name, part.schema),
+            label=label_of(self.loaded, foreign.name, part.schema),
             alive=self.lock.renew,
         )
         loaded = node.text("load_state") == "Loaded"
@@ -249,11 +250,6 @@ class _Run:
             models=census.models,
             deleted_keys=census.deleted_keys,
         )
-
-    def _label(self, name: str, schema: Schema) -> str | None:
-        spec = self.loaded.spec.collection(name)
-        label = spec.fields.embedding_model if spec else "embedding_model"
-        return label if label and schema.field(label) else None
 
 
 def _segment(plan: SegmentPlan, taken: Taken) -> SegmentBackup:

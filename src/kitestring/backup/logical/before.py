@@ -14,6 +14,7 @@ from kitestring.backup.logical.index import Index, decode
 from kitestring.backup.logical.rows import read_alive
 from kitestring.backup.logical.source import Contract
 from kitestring.backup.pool import PoolReader
+from kitestring.clients.store.protocol import ObjectStore
 from kitestring.errors import BackupDamaged, ManifestUnreadable, StoreError
 from kitestring.model.backup import CollectionBackup, RowsBackup
 
@@ -61,7 +62,7 @@ def find_before(
 
 
 def load_parts(
-    catalog: Catalog, before: CollectionBackup, folder: str
+    pool: ObjectStore, before: CollectionBackup, folder: str
 ) -> tuple[list[PartBefore], list[str]]:
     """The files of the backup before that are still whole, and what is wrong with the others.
 
@@ -69,8 +70,8 @@ def load_parts(
         folder: where new objects of the collection go: what is sealed otherwise is elsewhere, and
             is not taken over.
     """
-    there = {i.key: i.size for i in catalog.store.list(f"{folder}/")}
-    damaged = read_damaged(catalog.store)
+    there = {i.key: i.size for i in pool.list(f"{folder}/")}
+    damaged = read_damaged(pool)
     found, said = [], []
     for part in before.parts:
         lost = [o for o in part.objects if there.get(o.key) != o.size or o.key in damaged]
@@ -78,7 +79,7 @@ def load_parts(
             why = f"{lost[0].key} is damaged, or sealed otherwise" if lost else "it has no index"
             said.append(f"{part.object.key} is not taken over: {why}")
             continue
-        reader = PoolReader(catalog.store, part.objects)
+        reader = PoolReader(pool, part.objects)
         try:
             index = decode(reader.get(part.index.source), part.index.key)
             if len(index) != part.written:

@@ -12,18 +12,12 @@ that is Milvus's timestamp of each row, or, over the API, the row contract (see
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
-from kitestring import __version__
-from kitestring.backup.catalog import Catalog, new_backup_id, open_catalog
-from kitestring.backup.create import names_of
+from kitestring.backup.catalog import open_catalog
 from kitestring.backup.earlier import forget_damaged
-from kitestring.backup.interrupts import stoppable
-from kitestring.backup.job import CANCELLED, FAILED, PUBLISHING, READING, Job, leftovers
-from kitestring.backup.lock import held
+from kitestring.backup.job import READING, Job, Leftover
 from kitestring.backup.logical.before import comparable, find_before, load_parts
 from kitestring.backup.logical.collect import Collected, Collector
 from kitestring.backup.logical.from_api import FromApi
@@ -31,20 +25,18 @@ from kitestring.backup.logical.from_segments import FromSegments
 from kitestring.backup.logical.rows import damaged
 from kitestring.backup.logical.source import Contract, Source, contract_of, lean_memory
 from kitestring.backup.logical.where import Filter, parse
-from kitestring.backup.plan import Before, SegmentsGoneError, check_clock, look, now, plan
+from kitestring.backup.plan import Before, SegmentsGoneError, before_flush, check_clock, look, plan
 from kitestring.backup.pool import POOL
 from kitestring.backup.pool import Source as Stored
+from kitestring.backup.session import Session
 from kitestring.backup.surroundings import read_surroundings
-from kitestring.backup.sweep import sweep
+from kitestring.backup.wanted import names_of
 from kitestring.clients.milvus.protocol import Flushed, Milvus
-from kitestring.clients.store.connect import check_store, open_segment_store
+from kitestring.clients.store.connect import open_segment_store
 from kitestring.clients.store.protocol import join, sha256_of
-from kitestring.clients.store.retrying import sturdy
-from kitestring.clients.store.throttle import Throttle, budgeted
 from kitestring.errors import (
     BackupError,
     BackupRefused,
-    Interrupted,
     KitestringError,
     LocalNotRunning,
     MilvusError,
@@ -61,7 +53,6 @@ from kitestring.spec.loaded import LoadedSpec
 
 OnEvent = Callable[[str], None]
 AUTO, SEGMENTS, API = "auto", "segments", "api"
-_TICK = 0.2  # seconds; the server's clock ticks every 50 ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,32 +106,14 @@ def create_logical(
     catalog = open_catalog(loaded)
     catalog.prepare(loaded.spec.cluster.name)
     names, excluded = names_of(loaded, milvus, collections)
-    spec = loaded.spec.backup
-    if spec is not None:
-        check_store(loaded, spec.store)
-    limits = budget or (spec.budget if spec else Budget())
-    throttle = Throttle(limits.max_bytes_per_second, limits.max_requests_per_second)
-    given = throttle if limits != Budget() else None
-    catalog.store = sturdy(budgeted(catalog.store, given))
-    with stoppable(), lean_memory(), held(catalog.store, "a backup") as lock:
-        for line in catalog.sweep_partials():
-            tell(line)
-        dead = leftovers(catalog.store)
-        job = Job(catalog.store, lock, new_backup_id(datetime.now(UTC)), loaded.spec.cluster.name)
-        run = _Run(loaded, milvus, catalog, job, part, read_by, full, given, tell)
-        try:
-            manifest = run.make(names, excluded)
-            job.phase(PUBLISHING)
-            catalog.publish(manifest, lock)
-        except (KeyboardInterrupt, Interrupted) as error:
-            job.fail(CANCELLED, getattr(error, "message", "") or "it was interrupted")
-            raise
-        except KitestringError as error:
-            job.fail(FAILED, error.message)
-            raise
-        for line in sweep(catalog, manifest, job.planned, dead):
-            tell(line)
-        job.done()
+    session = Session(loaded, catalog, budget)
+
+    def make(job: Job, _dead: Sequence[Leftover]) -> BackupManifest:
+        run = _Run(loaded, milvus, session, job, part, read_by, full, tell)
+        return run.make(names, excluded)
+
+    with lean_memory():
+        manifest = session.run(make, tell)
     total = manifest.copied_bytes + manifest.reused_bytes
     tell(
         f"{manifest.id}: {manifest.rows:,} rows, {manifest.copied_bytes:,} bytes written, "
@@ -166,18 +139,16 @@ class _Run:
         self,
         loaded: LoadedSpec,
         milvus: Milvus,
-        catalog: Catalog,
+        session: Session,
         job: Job,
         part: Part,
         read_by: str,
         full: bool,
-        throttle: Throttle | None,
         tell: OnEvent,
     ) -> None:
-        self.loaded, self.milvus, self.catalog, self.job = loaded, milvus, catalog, job
+        self.loaded, self.milvus, self.session, self.job = loaded, milvus, session, job
         self.part, self.read_by, self.full, self.tell = part, read_by, full, tell
-        self.throttle = throttle
-        self.cluster = loaded.spec.cluster.name
+        self.catalog, self.pool, self.cluster = session.catalog, session.pool, session.cluster
 
     def make(self, names: Sequence[str], excluded: Sequence[str]) -> BackupManifest:
         infos = {name: self.milvus.describe(name) for name in names}
@@ -199,27 +170,16 @@ class _Run:
             done.append(collection)
             written += new
         forget_damaged(self.catalog.store, {o.key for o in written})
-        self.job.phase(PUBLISHING)
-        sizes = {o.key: o.size for c in done for o in c.objects}
-        copied = sum({o.key: o.size for o in written if o.key in sizes}.values())
-        return BackupManifest(
-            id=self.job.state.id,
-            cluster=self.cluster,
+        return self.session.manifest(
+            self.job,
+            self.milvus,
+            around,
             method="logical",
-            created_at=self.job.state.started,
-            finished_at=now(),
             boundary=boundary,
-            server_version=self.milvus.version(),
-            tool_version=__version__,
             collections=tuple(done),
-            excluded=(*excluded, *around.left_out),
-            copied_bytes=copied,
-            reused_bytes=sum(sizes.values()) - copied,
-            database=around.database,
-            database_properties=around.properties,
-            access=around.access,
+            excluded=excluded,
+            written={o.key: o.size for o in written},
             read_back="new" if self.catalog.can_read else "none",
-            seconds={name: round(spent, 3) for name, spent in self.job.seconds.items()},
         )
 
     def _filter(self, info: CollectionInfo) -> Filter | None:
@@ -247,7 +207,7 @@ class _Run:
             return None, "as asked for"
         try:
             store, root = open_segment_store(self.loaded)
-            stored = Stored(sturdy(budgeted(store, self.throttle)), root)
+            stored = Stored(self.session.within(store), root)
             next(iter(stored.store.list(stored.key("insert_log/"))), None)
         except (StoreError, LocalNotRunning) as error:
             if self.read_by == SEGMENTS:
@@ -265,8 +225,7 @@ class _Run:
 
     def _flush(self, names: Sequence[str]) -> tuple[int, Flushed | None]:
         self.tell(f"flushing {', '.join(names)}")
-        time.sleep(_TICK)  # so that what was acknowledged before we were called is in
-        asked = now()
+        asked = before_flush()
         try:
             flushed = self.milvus.flush_through(list(names))
         except ServerUnreachable:
@@ -339,7 +298,7 @@ class _Run:
         self.job.phase(READING, info.name)
         folder = join(POOL, self.catalog.pool_name(self.cluster), "rows", info.name)
         collector = Collector(
-            self.catalog.store, folder, info.name, info.schema, ready.contract,
+            self.pool, folder, info.name, info.schema, ready.contract,
             plan=self.job.plan, beat=self.job.beat,
         )  # fmt: skip
         found, notes = self._collected(collector, ready, before, folder)
@@ -353,27 +312,15 @@ class _Run:
             f"{info.name}: {found.digest.rows:,} rows by {source.read_by}, {new:,} bytes written, "
             f"{max(0, total - new):,} taken over"
         )
-        return CollectionBackup(
-            name=info.name,
-            id=info.id,
-            schema=info.schema,
-            shards=info.shards,
-            partitions=info.partitions,
-            consistency=info.consistency,
-            properties=info.properties,
-            indexes=tuple(state.index for state in info.indexes),
-            aliases=info.aliases,
-            loaded=info.loaded,
-            replicas=info.replicas,
-            segments=(),
-            digest=found.digest,
-            models=found.models,
-            deleted_keys=found.deleted,
+        of_all = CollectionBackup.of(info, (), found.digest, found.models, found.deleted)
+        made = replace(
+            of_all,
             parts=found.parts,
             filter=self.part.text,
             read_by=source.read_by,
             notes=tuple(notes),
-        ), found.written
+        )
+        return made, found.written
 
     def _collected(
         self,
@@ -393,7 +340,7 @@ class _Run:
                 self.tell(f"{before.name}: this host has no key that opens backups: all rows are "
                           "read")  # fmt: skip
                 return collector.everything(ready.source), notes
-            parts, said = load_parts(self.catalog, before, folder)
+            parts, said = load_parts(self.pool, before, folder)
             for line in said:
                 self.tell(f"{before.name}: {line}")
             by, usable = comparable(parts, ready.source.read_by, ready.contract)
@@ -442,7 +389,7 @@ class _Run:
             return
         for stored in written:
             self.job.beat()
-            if sha256_of(self.catalog.store, stored.key) != (stored.size, stored.sha256):
+            if sha256_of(self.pool, stored.key) != (stored.size, stored.sha256):
                 raise damaged(stored.key, "the store does not give back what was written")
 
 

@@ -25,7 +25,7 @@ from kitestring.spec.loaded import LoadedSpec
 
 @pytest.fixture(autouse=True)
 def _no_ticks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kitestring.backup.logical.create._TICK", 0.0)
+    monkeypatch.setattr("kitestring.backup.plan._TICK", 0.0)
 
 
 def rows_of(loaded: LoadedSpec, manifest: BackupManifest) -> dict[str, Any]:

@@ -25,7 +25,7 @@ Make = Callable[[LoadedSpec, Any], BackupManifest]
 
 @pytest.fixture(autouse=True)
 def _no_ticks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kitestring.backup.logical.create._TICK", 0.0)
+    monkeypatch.setattr("kitestring.backup.plan._TICK", 0.0)
 
 
 @pytest.fixture(params=[create_backup, create_logical])

@@ -11,6 +11,7 @@ import pytest
 
 from kitestring.backup.create import create_backup
 from kitestring.backup.latency import LatencyGuard, guarded, search_probe
+from kitestring.backup.logical.create import create_logical
 from kitestring.clients.store.memory import MemoryStore
 from kitestring.clients.store.throttle import Throttle, ThrottledStore
 from kitestring.errors import MilvusError
@@ -77,9 +78,11 @@ def test_a_loaded_collection_is_searched(server: Any, loaded: LoadedSpec) -> Non
     assert probe is not None
     assert probe() >= 0
     assert searches == ["docs"]
-    made = create_backup(loaded, server, budget=Budget(max_search_latency=60.0))
-    assert made.rows == 40
-    assert len(searches) > 1
+    for create in (create_backup, create_logical):
+        before = len(searches)
+        made = create(loaded, server, budget=Budget(max_search_latency=60.0))
+        assert made.rows == 40
+        assert len(searches) > before
 
 
 def test_without_a_loaded_collection_that_is_said(server: Any, loaded: LoadedSpec) -> None:

@@ -165,10 +165,11 @@ class _Run:
         earlier = {} if self.full else find_before(self.catalog, self.cluster, names)
         done: list[CollectionBackup] = []
         written: list[StoredObject] = []
-        for one in ready:
-            collection, new = self._collection(one, earlier.get(one.info.name))
-            done.append(collection)
-            written += new
+        with self.session.guarded(self.milvus, list(infos.values()), self.tell):
+            for one in ready:
+                collection, new = self._collection(one, earlier.get(one.info.name))
+                done.append(collection)
+                written += new
         forget_damaged(self.catalog.store, {o.key for o in written})
         return self.session.manifest(
             self.job,

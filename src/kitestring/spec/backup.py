@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
 
 from kitestring.spec.stores import Store
-from kitestring.spec.types import URI, Duration, Model, SecretRef
+from kitestring.spec.types import URI, Duration, Model, SecretRef, across
 
 Method = Literal["auto", "physical", "logical"]
 ReadBack = Literal["all", "new", "keys"]
@@ -76,7 +75,7 @@ class Retention(Model):
     def _some(self) -> Retention:
         if not (self.last or self.hourly or self.daily or self.weekly or self.monthly):
             text = "name at least one of `last`, `hourly`, `daily`, `weekly`, `monthly`"
-            raise PydanticCustomError("crosscheck", "{text}", {"text": text})
+            raise across(text)
         return self
 
 

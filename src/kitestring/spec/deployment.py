@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
 
 from kitestring.spec.types import (
     DNS_LABEL,
@@ -16,6 +15,7 @@ from kitestring.spec.types import (
     Duration,
     Model,
     Quantity,
+    across,
 )
 
 RoleName = Literal[
@@ -27,10 +27,6 @@ RoleName = Literal[
     "index_node",
     "streaming_node",
 ]
-
-
-def _across(message: str) -> PydanticCustomError:
-    return PydanticCustomError("crosscheck", "{text}", {"text": message})
 
 
 class Resources(Model):
@@ -73,9 +69,9 @@ class Autoscale(Model):
     @model_validator(mode="after")
     def _range(self) -> Autoscale:
         if self.minimum > self.maximum:
-            raise _across("`minimum` is greater than `maximum`")
+            raise across("`minimum` is greater than `maximum`")
         if self.cpu_percent is None and self.memory_percent is None:
-            raise _across("name `cpu_percent` or `memory_percent`: there is nothing to scale by")
+            raise across("name `cpu_percent` or `memory_percent`: there is nothing to scale by")
         return self
 
 
@@ -100,7 +96,7 @@ class RoleSpec(Model):
     @model_validator(mode="after")
     def _one_count(self) -> RoleSpec:
         if self.replicas is not None and self.autoscale is not None:
-            raise _across("`replicas` and `autoscale` say both how many pods there are; name one")
+            raise across("`replicas` and `autoscale` say both how many pods there are; name one")
         return self
 
 
@@ -130,7 +126,7 @@ class Etcd(Model):
     @model_validator(mode="after")
     def _one(self) -> Etcd:
         if self.endpoints and (self.volume or self.resources):
-            raise _across("`endpoints` names an etcd that is there: it has no `volume` to make")
+            raise across("`endpoints` names an etcd that is there: it has no `volume` to make")
         return self
 
 
@@ -144,7 +140,7 @@ class Minio(Model):
     @model_validator(mode="after")
     def _count(self) -> Minio:
         if self.replicas in (2, 3):
-            raise _across("`replicas` of MinIO is 1, or 4 and more for erasure coding")
+            raise across("`replicas` of MinIO is 1, or 4 and more for erasure coding")
         return self
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
 
-from kitestring.spec.types import PREFIX, URI, Model, SecretRef
+from kitestring.spec.types import PREFIX, URI, Model, SecretRef, across
 
 
 class LocalStore(Model):
@@ -37,9 +36,9 @@ class S3Store(Model):
     @model_validator(mode="after")
     def _together(self) -> S3Store:
         if (self.access_key is None) != (self.secret_key is None):
-            raise _across("`access_key` and `secret_key` go together")
+            raise across("`access_key` and `secret_key` go together")
         if self.kms_key_id is not None and self.encryption != "aws:kms":
-            raise _across("`kms_key_id` needs `encryption: aws:kms`")
+            raise across("`kms_key_id` needs `encryption: aws:kms`")
         return self
 
 
@@ -51,7 +50,3 @@ class EmbeddedStorage(Model):
 
 Store = Annotated[LocalStore | S3Store, Field(discriminator="type")]
 SegmentStore = Annotated[LocalStore | S3Store | EmbeddedStorage, Field(discriminator="type")]
-
-
-def _across(message: str) -> PydanticCustomError:
-    return PydanticCustomError("crosscheck", "{text}", {"text": message})

@@ -14,6 +14,7 @@ from pydantic import (
     ValidationInfo,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
@@ -128,3 +129,8 @@ class SecretRef(Model):
         if (self.env is None) == (self.file is None):
             raise ValueError("name either `env` (a variable) or `file` (a path), and not both")
         return self
+
+
+def across(message: str) -> PydanticCustomError:
+    """An error about keys that do not go together; `crosscheck` finds its line in a file."""
+    return PydanticCustomError("crosscheck", "{text}", {"text": message})

@@ -1,0 +1,94 @@
+"""What the schedules do, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from kitestring.spec.types import Duration, Model, TimeOfDay
+
+
+class CompactionPolicy(Model):
+    """When a collection is compacted."""
+
+    at: TimeOfDay = Field("02:00", description="when the schedule looks; hours and minutes")
+    max_segments: int = Field(8, ge=1, description="more segments than these are compacted")
+    max_deleted_ratio: float = Field(
+        0.2, gt=0, lt=1, description="a larger share of deleted rows is compacted"
+    )
+
+
+_NIGHT = "01:30"
+
+
+class BackupSchedule(Model):
+    """When backups are made, and what is done after each: verified, and pruned by the retention."""
+
+    at: TimeOfDay | None = Field(
+        _NIGHT, description="once a day: hours and minutes; none where there is `every`"
+    )
+    every: Duration | None = Field(None, description="instead of `at`: at least this often")
+    verify: Literal["list", "sample", "full"] | None = Field(
+        None,
+        description="each new backup is verified by this tier; omit for no more than what making "
+        "it reads back",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one(cls, data: Any) -> Any:
+        """`every` takes the place of the time of day that is the default."""
+        if isinstance(data, Mapping) and data.get("every") is not None and "at" not in data:
+            return {**data, "at": None}
+        return data
+
+    @property
+    def start(self) -> str:
+        """The time of day by which other jobs are placed, too."""
+        return self.at or _NIGHT
+
+    @property
+    def gap(self) -> float:
+        """Seconds between two backups."""
+        return self.every or 86400.0
+
+
+class DrillSchedule(Model):
+    """When a restore is drilled; as often as `objectives.drill_every` asks for."""
+
+    at: TimeOfDay | None = Field(
+        None, description="hours and minutes; two hours after the time of backups by default"
+    )
+    weekday: (
+        Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] | None
+    ) = Field(None, description="once a week, on this day")
+
+
+class EmbeddingSchedule(Model):
+    """When the model of every row is looked at."""
+
+    at: TimeOfDay = Field("04:30", description="hours and minutes")
+
+
+class DriftSchedule(Model):
+    """How often the cluster is compared with its spec."""
+
+    every: Duration = Field(21600.0, description="at least this often")
+
+
+class Day2(Model):
+    """What Ansible keeps true on the host that runs the schedules, and CronJobs on Kubernetes."""
+
+    compaction: CompactionPolicy = Field(
+        CompactionPolicy(), description="when collections are compacted"
+    )
+    backup: BackupSchedule = Field(BackupSchedule(), description="when backups are made")
+    drill: DrillSchedule = Field(DrillSchedule(), description="when a restore is drilled")
+    embedding: EmbeddingSchedule = Field(
+        EmbeddingSchedule(), description="when models are checked; CronJobs only"
+    )
+    drift: DriftSchedule = Field(
+        DriftSchedule(), description="how often drift is looked for; CronJobs only"
+    )

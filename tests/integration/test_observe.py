@@ -147,7 +147,7 @@ def test_without_rows_and_beyond_the_spec(
     milvus.create_collection(other, collection_schema(faithful.spec, collection))
     try:
         assert observe(faithful, milvus).collections[other].census is None
-        snapshot = observe(faithful, milvus, rows=False)
+        snapshot = observe(faithful, milvus, wanted=())
         assert snapshot.collections[collection.name].census is None
     finally:
         milvus.drop_collection(other)
@@ -161,9 +161,9 @@ def test_an_alias_that_moved_is_seen_at_once(
     milvus.create_collection(other, collection_schema(faithful.spec, collection))
     try:
         milvus.move_alias(other, alias)
-        assert observe(faithful, milvus, rows=False).aliases[alias] == other
+        assert observe(faithful, milvus, wanted=()).aliases[alias] == other
         milvus.drop_alias(alias)
-        assert alias not in observe(faithful, milvus, rows=False).aliases
+        assert alias not in observe(faithful, milvus, wanted=()).aliases
     finally:
         if milvus.alias_owner(alias):
             milvus.drop_alias(alias)
@@ -174,7 +174,7 @@ def test_a_catalog_that_cannot_be_read_is_told_and_the_rest_is_there(
     faithful: LoadedSpec, milvus: MilvusServer
 ) -> None:
     Path(faithful.file.parent / "backups").write_text("a file where a directory should be")
-    snapshot = observe(faithful, milvus, rows=False)
+    snapshot = observe(faithful, milvus, wanted=())
     assert snapshot.backups is None
     assert "backups" in snapshot.backups_error
     assert snapshot.collections

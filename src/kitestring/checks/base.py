@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from kitestring.model.evidence import Evidence
 from kitestring.model.finding import Finding, Location, Severity
 from kitestring.model.report import CheckInfo
 from kitestring.model.snapshot import ObservedCollection, Snapshot
@@ -13,6 +14,7 @@ from kitestring.spec.loaded import LoadedSpec
 from kitestring.spec.models import CollectionSpec
 
 Run = Callable[[LoadedSpec, Snapshot], Iterator[Finding]]
+Unasked = Callable[[LoadedSpec], str]
 
 COLLECTION_THERE = "schema.missing-collection"
 ROWS_READ = "rows.scan"
@@ -22,17 +24,25 @@ BACKUPS_THERE = "backup.none"
 _EXAMPLES = 5  # keys named in a finding
 
 
+def always_asked(_: LoadedSpec) -> str:
+    """For a check that every spec has something for."""
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
     """A check and its documentation.
 
     `requires` names the checks that run along whenever this one does: where one of them fails,
     this one had nothing to look at, and its verdict is inconclusive instead of a pass.
+    `unasked` tells why a spec has nothing for it to look at (empty: it has), such as a key that
+    is not there: then the check is left out.
     """
 
     info: CheckInfo
     run: Run
     requires: tuple[str, ...] = ()
+    unasked: Unasked = always_asked
 
     @property
     def id(self) -> str:
@@ -74,13 +84,15 @@ def check(
     cause: str,
     mend: str,
     severity: Severity = Severity.FAIL,
-    rows: bool = False,
+    evidence: Evidence | None = None,
     requires: tuple[str, ...] = (),
+    unasked: Unasked = always_asked,
 ) -> Check:
     """A `Check`; one that needs rows also requires that they could be read."""
-    info = CheckInfo(name, title, severity, meaning, cause, mend, rows)
-    before = (*requires, COLLECTION_THERE, ROWS_READ) if rows else requires
-    return Check(info, run, tuple(one for one in dict.fromkeys(before) if one != name))
+    info = CheckInfo(name, title, severity, meaning, cause, mend, evidence)
+    rows = (COLLECTION_THERE, ROWS_READ) if evidence is Evidence.ROWS else ()
+    before = dict.fromkeys((*requires, *rows))
+    return Check(info, run, tuple(one for one in before if one != name), unasked)
 
 
 def command(loaded: LoadedSpec, *words: str) -> str:

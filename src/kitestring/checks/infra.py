@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from kitestring.checks.base import check, command
 from kitestring.model.finding import Finding, Location, Severity
@@ -243,8 +244,16 @@ def _location(loaded: LoadedSpec, ref: ObjectRef) -> Location:
     return loaded.locate(*(ref.spec_path or ("deployment",)))
 
 
+def _unasked(loaded: LoadedSpec) -> str:
+    if loaded.spec.deployment is None:
+        return "has no `deployment`: there is no infrastructure to compare"
+    return ""
+
+
+_check = partial(check, unasked=_unasked)
+
 CHECKS = (
-    check(
+    _check(
         OBSERVED,
         "What is live on Kubernetes could be read",
         observed,
@@ -256,7 +265,7 @@ CHECKS = (
         mend="Name the cluster by `--context` and `--kubeconfig` or in `connection.kubernetes`; "
         "the user needs `get`, `list` and `patch` on the objects of the namespace.",
     ),
-    check(
+    _check(
         "infra.missing",
         "Every object of the deployment is there",
         missing,
@@ -265,7 +274,7 @@ CHECKS = (
         mend="`pulumi up`, or apply what `kitestring provision render` prints.",
         requires=(OBSERVED,),
     ),
-    check(
+    _check(
         "infra.changed",
         "Nobody has changed what the spec declares",
         changed,
@@ -276,7 +285,7 @@ CHECKS = (
         mend="`pulumi up` sets it back; or write the change into the spec, to keep it.",
         requires=(OBSERVED,),
     ),
-    check(
+    _check(
         "infra.pending",
         "The spec has been applied",
         pending,
@@ -285,7 +294,7 @@ CHECKS = (
         mend="`pulumi preview`, then `pulumi up`.",
         requires=(OBSERVED,),
     ),
-    check(
+    _check(
         "infra.added",
         "Nobody has added to what the spec declares",
         added,
@@ -296,7 +305,7 @@ CHECKS = (
         "into the spec.",
         requires=(OBSERVED,),
     ),
-    check(
+    _check(
         "infra.extra",
         "Nothing else claims to belong to the deployment",
         extra,
@@ -307,7 +316,7 @@ CHECKS = (
         mend="Delete it, once nobody needs what it holds.",
         requires=(OBSERVED,),
     ),
-    check(
+    _check(
         "infra.not-ready",
         "Workloads have all of their pods, and claims all of their volume",
         not_ready,

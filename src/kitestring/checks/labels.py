@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from kitestring.checks.base import Pair, check, command, examples_text, pairs, rows_text
+from kitestring.model.evidence import Evidence
 from kitestring.model.finding import Finding, Location, Severity
 from kitestring.model.snapshot import Snapshot
 from kitestring.spec.loaded import LoadedSpec
@@ -146,7 +147,7 @@ CHECKS = (
         "brought back rows from before the upgrade.",
         mend="Ingest the documents again with the right model (`--verify --allow-mixed`), or "
         "all of them into a new collection, and move the alias.",
-        rows=True,
+        evidence=Evidence.ROWS,
     ),
     check(
         CHUNKER,
@@ -157,6 +158,6 @@ CHECKS = (
         cause="Size, overlap or strategy were changed and only part of the corpus was ingested "
         "again.",
         mend="Ingest the corpus again (`--verify --allow-mixed`).",
-        rows=True,
+        evidence=Evidence.ROWS,
     ),
 )

@@ -20,6 +20,7 @@ from kitestring.checks.base import (
     pairs,
     rows_text,
 )
+from kitestring.model.evidence import Evidence
 from kitestring.model.finding import Finding, Severity
 from kitestring.model.snapshot import RowCensus, Snapshot, Tally
 from kitestring.spec.loaded import LoadedSpec
@@ -175,7 +176,7 @@ def _row_check(
         meaning=meaning,
         cause=cause,
         mend=mend,
-        rows=True,
+        evidence=Evidence.ROWS,
         requires=(LEDGER_THERE,) if ledger else (),
     )
 
@@ -190,7 +191,7 @@ CHECKS = (
         "rows prove nothing by finding nothing. Inconclusive.",
         cause="The collection is not loaded, or rows were written or deleted while the scan ran.",
         mend="Load the collection, and run it again while nothing is written.",
-        rows=True,
+        evidence=Evidence.ROWS,
     ),
     check(
         LEDGER_THERE,
@@ -201,7 +202,7 @@ CHECKS = (
         cause="The rows were not written by `kitestring ingest`, or the spec's `state` is "
         "another directory.",
         mend="Ingest with Kitestring, or correct `state`.",
-        rows=True,
+        evidence=Evidence.ROWS,
     ),
     _row_check(
         "rows.missing",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from kitestring.cli.common import kube_options, load_spec, note, output_option, spec_option
+from kitestring.model.evidence import Evidence
 
 if TYPE_CHECKING:
     from kitestring.model.infra import InfraSnapshot
@@ -29,7 +30,13 @@ FORMATS = ("text", "json", "markdown", "html")
     show_default=True,
     help="The least severity that gives exit code 2",
 )
-@click.option("--no-rows", is_flag=True, help="Leave out the checks that read all rows")
+@click.option(
+    "--without",
+    multiple=True,
+    type=click.Choice([one.value for one in Evidence]),
+    help="Leave out the checks that need this evidence; may be repeated",
+)
+@click.option("--no-rows", is_flag=True, help="The same as --without rows")
 @kube_options
 @click.option(
     "--pulumi-json",
@@ -44,6 +51,7 @@ def drift(
     spec_file: str | None,
     only: tuple[str, ...],
     fail_on: str,
+    without: tuple[str, ...],
     no_rows: bool,
     context: str | None,
     kubeconfig: str | None,
@@ -64,7 +72,7 @@ def drift(
         load_spec(spec_file),
         only=only,
         fail_on=Severity(fail_on),
-        rows=not no_rows,
+        without={Evidence(one) for one in without} | ({Evidence.ROWS} if no_rows else set()),
         infra=_from_pulumi(pulumi_json, stack, program),
         context=context,
         kubeconfig=kubeconfig,

@@ -20,11 +20,12 @@ def status(spec_file: str | None, no_rows: bool, output: str) -> int:
     """
     loaded = load_spec(spec_file)
     from kitestring.clients.milvus.connect import connect
+    from kitestring.model.evidence import Evidence
     from kitestring.observe import observe
     from kitestring.render.status import status_json, write_status
 
     with connect(loaded) as milvus:
-        snapshot = observe(loaded, milvus, rows=not no_rows)
+        snapshot = observe(loaded, milvus, wanted=() if no_rows else [Evidence.ROWS])
     if output == "json":
         click.echo(status_json(loaded, snapshot, milvus.uri), nl=False)
     else:

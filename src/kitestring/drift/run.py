@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from kitestring.checks.base import Check
 from kitestring.checks.registry import select
 from kitestring.errors import UsageError
+from kitestring.model.evidence import Evidence
 from kitestring.model.finding import CheckRun, Finding, Severity, Verdict, verdict_of
 from kitestring.model.infra import InfraSnapshot
 from kitestring.model.report import DriftReport, NotRun
@@ -17,7 +18,7 @@ from kitestring.spec.loaded import LoadedSpec
 
 INFRA = "infra"  # the family of checks that look at Kubernetes
 NOT_OBSERVED = "not observed"
-ROWS_NOT_WANTED = "rows were not to be read (--no-rows)"
+NOT_WANTED = "left out by --without {}"
 
 
 def run_drift(
@@ -26,14 +27,15 @@ def run_drift(
     *,
     only: Sequence[str] = (),
     fail_on: Severity = Severity.FAIL,
-    rows: bool = True,
+    without: Collection[Evidence] = (),
 ) -> DriftReport:
     """Runs the checks; pure.
 
     Args:
         only: ids or families of checks; empty for all. What they require runs along.
         fail_on: the least severity that fails a check.
-        rows: False leaves out the checks that need the row census; the report names them.
+        without: evidence that was not taken: the checks that need it are left out, and the report
+            names them.
 
     Raises:
         UsageError: `only` names something that is no check, or that this spec has nothing for.
@@ -42,7 +44,7 @@ def run_drift(
     found: dict[str, tuple[Finding, ...]] = {
         check.id: tuple(check.run(loaded, snapshot))
         for check in chosen
-        if rows or not check.info.rows
+        if check.info.evidence not in without
     }
     return DriftReport(
         cluster=loaded.spec.cluster.name,
@@ -50,7 +52,9 @@ def run_drift(
         fail_on=fail_on,
         runs=tuple(_judged(check, loaded, found, fail_on) for check in chosen if check.id in found),
         not_run=tuple(
-            NotRun(check.id, ROWS_NOT_WANTED) for check in chosen if check.id not in found
+            NotRun(check.id, NOT_WANTED.format(check.info.evidence))
+            for check in chosen
+            if check.id not in found
         ),
         snapshot=snapshot,
     )
@@ -63,16 +67,14 @@ def applicable(loaded: LoadedSpec, only: Sequence[str] = ()) -> tuple[Check, ...
         UsageError: `only` names something that is no check, or that this spec has nothing for.
     """
     chosen = select(only)
-    if loaded.spec.deployment is not None:
-        return chosen
-    left = tuple(check for check in chosen if check.info.family != INFRA)
-    if chosen and not left:
+    asked = tuple(check for check in chosen if not check.unasked(loaded))
+    if not asked:
         raise UsageError(
-            f"{loaded.file} has no `deployment`: there is no infrastructure to compare",
-            hint="infra/clusters/dev.yaml shows a spec that has one",
-            subject="deployment",
+            f"{loaded.file} {chosen[0].unasked(loaded)}",
+            hint="docs/reference/spec.md tells what may be asked for",
+            subject=chosen[0].id,
         )
-    return left
+    return asked
 
 
 def detect(
@@ -80,12 +82,12 @@ def detect(
     *,
     only: Sequence[str] = (),
     fail_on: Severity = Severity.FAIL,
-    rows: bool = True,
+    without: Collection[Evidence] = (),
     infra: InfraSnapshot | None = None,
     context: str | None = None,
     kubeconfig: str | None = None,
 ) -> DriftReport:
-    """Observes the spec's cluster and runs the checks. Rows are read only if a check needs them,
+    """Observes the spec's cluster and runs the checks. Evidence is taken only if a check needs it,
     Kubernetes only if the spec has a `deployment`, Milvus only for checks of what is in it.
 
     Args:
@@ -108,12 +110,12 @@ def detect(
 
         infra = observe_infra(loaded, context, kubeconfig, strict=not wants_milvus)
     if wants_milvus:
-        needs_rows = rows and any(check.info.rows for check in chosen)
+        needed = {one for check in chosen if (one := check.info.evidence)}.difference(without)
         from kitestring.clients.milvus.connect import connect
         from kitestring.observe import observe
 
         with connect(loaded) as milvus:
-            snapshot = replace(observe(loaded, milvus, rows=needs_rows), infra=infra)
+            snapshot = replace(observe(loaded, milvus, wanted=needed), infra=infra)
     else:
         snapshot = Snapshot(
             cluster=loaded.spec.cluster.name,
@@ -123,7 +125,7 @@ def detect(
             infra=infra,
             seconds=infra.seconds if infra else 0.0,
         )
-    return run_drift(loaded, snapshot, only=only, fail_on=fail_on, rows=rows)
+    return run_drift(loaded, snapshot, only=only, fail_on=fail_on, without=without)
 
 
 def _judged(

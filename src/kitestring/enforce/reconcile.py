@@ -11,6 +11,7 @@ from kitestring.enforce.lock import exclusive
 from kitestring.enforce.plan import Plan, Refusal, plan
 from kitestring.errors import EnforceError
 from kitestring.model.action import Action
+from kitestring.model.evidence import ALL
 from kitestring.model.finding import Severity
 from kitestring.spec.loaded import LoadedSpec
 
@@ -74,8 +75,8 @@ def reconcile(
     ):
 
         def look() -> Plan:
-            snapshot = observe(loaded, milvus, rows=False)
-            report = run_drift(loaded, snapshot, only=CHECKS, rows=False)
+            snapshot = observe(loaded, milvus, wanted=())
+            report = run_drift(loaded, snapshot, only=CHECKS, without=ALL)
             return plan(loaded, snapshot, report.findings)
 
         first = look()

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from kitestring.model.evidence import Evidence
 from kitestring.model.finding import (
     EXIT_CODES,
     CheckRun,
@@ -22,7 +23,7 @@ GROUPS = ("fail", "inconclusive", "warn", "info")
 class CheckInfo:
     """What a user reads about a check: one line, and what it means, comes from, and is mended by.
 
-    `severity` is the worst that the check can say. `rows` tells that it needs the row census.
+    `severity` is the worst that the check can say. `evidence` is what it needs beside definitions.
     """
 
     id: str
@@ -31,7 +32,7 @@ class CheckInfo:
     meaning: str
     cause: str
     mend: str
-    rows: bool = False
+    evidence: Evidence | None = None
 
     @property
     def family(self) -> str:

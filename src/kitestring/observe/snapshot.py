@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from functools import partial
 
 from kitestring.clients.milvus.protocol import Milvus
@@ -11,19 +12,21 @@ from kitestring.errors import BackupError, CollectionNotFound, SecretMissing, St
 from kitestring.ingest.ledger import Ledger, open_ledger
 from kitestring.model.backup import BackupSummary
 from kitestring.model.drill import DrillSummary
+from kitestring.model.evidence import ALL, Evidence
 from kitestring.model.snapshot import ObservedCollection, Snapshot
 from kitestring.observe.census import take_census
+from kitestring.observe.probes import PROBES
 from kitestring.spec.loaded import LoadedSpec
 
 _PRUNE_SLACK = 2 * 86400.0  # seconds
 
 
-def observe(loaded: LoadedSpec, milvus: Milvus, *, rows: bool = True) -> Snapshot:
+def observe(loaded: LoadedSpec, milvus: Milvus, *, wanted: Collection[Evidence] = ALL) -> Snapshot:
     """Reads everything once. Nothing is changed, flushed or loaded.
 
     Args:
-        rows: take the census of the rows of the spec's collections; collections that the spec
-            does not name are described, and their rows are left alone.
+        wanted: kinds of evidence to take beside definitions, segments, backups and drills;
+            always of the spec's collections: others are described, and their rows left alone.
 
     Raises:
         MilvusError: the server could not be read.
@@ -34,12 +37,12 @@ def observe(loaded: LoadedSpec, milvus: Milvus, *, rows: bool = True) -> Snapsho
     collections: dict[str, ObservedCollection] = {}
     with open_ledger(loaded, create=False) as ledger:
         for name in milvus.list_collections():
-            seen = _collection(loaded, milvus, ledger if rows else None, name)
+            seen = _collection(loaded, milvus, ledger if Evidence.ROWS in wanted else None, name)
             if seen is not None:
                 collections[name] = seen
     backups, problem = _backups(loaded)
     drills = _drills(loaded)
-    return Snapshot(
+    snapshot = Snapshot(
         cluster=loaded.spec.cluster.name,
         server_version=milvus.version(),
         taken_at=taken_at,
@@ -49,8 +52,11 @@ def observe(loaded: LoadedSpec, milvus: Milvus, *, rows: bool = True) -> Snapsho
         backups_error=problem,
         backups_overdue=_overdue(loaded, backups or (), drills, taken_at),
         drills=drills,
-        seconds=time.monotonic() - start,
     )
+    for kind, probe in PROBES.items():
+        if kind in wanted:
+            snapshot = probe(loaded, milvus, snapshot)
+    return replace(snapshot, seconds=time.monotonic() - start)
 
 
 def _collection(

@@ -76,7 +76,7 @@ def checks_facts(checks: Iterable[CheckInfo]) -> dict[str, Any]:
                 "family": one.family,
                 "title": one.title,
                 "severity": one.severity.value,
-                "reads_rows": one.rows,
+                "evidence": one.evidence,
                 "meaning": one.meaning,
                 "cause": one.cause,
                 "mend": one.mend,

@@ -122,7 +122,7 @@ def _reference(checks: Sequence[CheckInfo]) -> Iterator[str]:
     yield from _table(
         ("Check", "What has to be true", "Severity", "Reads rows"),
         [
-            (f"[`{c.id}`](#{_anchor(c.id)})", c.title, c.severity.value, "yes" if c.rows else "")
+            (f"[`{c.id}`](#{_anchor(c.id)})", c.title, c.severity.value, c.evidence or "")
             for c in checks
         ],
     )

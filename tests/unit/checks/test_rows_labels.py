@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from kitestring.checks.registry import BY_ID
+from kitestring.model.evidence import Evidence
 from kitestring.model.snapshot import Tally
 
-ROW_CHECKS = [c.id for c in BY_ID.values() if c.info.rows]
+ROW_CHECKS = [c.id for c in BY_ID.values() if c.info.evidence is Evidence.ROWS]
 
 
 def run(check, loaded, snapshot):

@@ -9,6 +9,7 @@ import pytest
 from kitestring.checks.registry import BY_ID
 from kitestring.drift import run_drift
 from kitestring.errors import UsageError
+from kitestring.model.evidence import ALL
 from kitestring.model.finding import Severity
 from kitestring.model.snapshot import Tally
 
@@ -67,10 +68,14 @@ def test_rows_that_could_not_be_read_are_no_pass(spec_from, with_docs):
 
 
 def test_rows_that_were_not_wanted(spec_from, with_docs):
-    report = run_drift(spec_from(), with_docs(census=None), rows=False)
+    report = run_drift(spec_from(), with_docs(census=None), without=ALL)
     assert report.exit_code == 0
-    assert [left.check for left in report.not_run] == [c.id for c in BY_ID.values() if c.info.rows]
-    assert {left.reason for left in report.not_run} == {"rows were not to be read (--no-rows)"}
+    assert [left.check for left in report.not_run] == [
+        c.id for c in BY_ID.values() if c.info.evidence
+    ]
+    assert {left.reason for left in report.not_run} == {
+        f"left out by --without {one}" for one in ALL
+    }
 
 
 def test_a_collection_that_is_not_there_is_no_pass_for_any_family(spec_from, clean):

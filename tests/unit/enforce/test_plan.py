@@ -10,10 +10,11 @@ from kitestring.drift.run import run_drift
 from kitestring.enforce.plan import plan
 from kitestring.enforce.reconcile import CHECKS
 from kitestring.model.collection import Index, IndexState, Segment
+from kitestring.model.evidence import ALL
 
 
 def planned(loaded, snapshot):
-    report = run_drift(loaded, snapshot, only=CHECKS, rows=False)
+    report = run_drift(loaded, snapshot, only=CHECKS, without=ALL)
     return plan(loaded, snapshot, report.findings)
 
 

@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 import pytest
 
 from kitestring.drift import run_drift
+from kitestring.model.evidence import ALL
 from kitestring.model.snapshot import Tally
 from kitestring.render.formats import rendered_drift, write_drift
 from kitestring.render.html import environment, model_bars
@@ -74,7 +75,7 @@ def parsed(html):
 
 def test_text(spec_from, with_docs):
     loaded = spec_from()
-    report = run_drift(loaded, with_docs(indexes=()), only=["index", "rows"], rows=False)
+    report = run_drift(loaded, with_docs(indexes=()), only=["index", "rows"], without=ALL)
     assert rendered_drift(report, "text") == (
         "drift of test: fail · Milvus 2.3.5 · 2027-01-15 08:00:00 UTC · observed in 500 ms\n"
         "\n"
@@ -85,7 +86,7 @@ def test_text(spec_from, with_docs):
         f"  hint: `kitestring reconcile --spec {loaded.file}`\n"
         f"  spec: {loaded.file}:13:9\n"
         "\n"
-        "not run (rows were not to be read (--no-rows)): rows.scan, ledger.absent, rows.missing, "
+        "not run (left out by --without rows): rows.scan, ledger.absent, rows.missing, "
         "rows.orphan, rows.stale, rows.duplicate\n"
         "\n"
         "6 checks: 5 passed, 1 failed, 0 inconclusive, 6 not run · 3,000 rows read by segments · "
@@ -214,10 +215,10 @@ def test_html_shows_counts_findings_and_rows(dirty):
 def test_html_of_a_clean_report_and_of_one_without_rows(spec_from, clean, with_docs):
     _, text = parsed(rendered_drift(run_drift(spec_from(), clean), "html"))
     assert "No check has anything to say." in text
-    report = run_drift(spec_from(), with_docs(census=None), rows=False)
+    report = run_drift(spec_from(), with_docs(census=None), without=ALL)
     _, text = parsed(rendered_drift(report, "html"))
     assert "No rows were read." in text
-    assert "rows were not to be read" in text
+    assert "left out by --without rows" in text
 
 
 def test_bars_of_labels(dirty):

@@ -1,0 +1,14 @@
+"""What an observation may be asked for beside the definitions, because it costs something."""
+
+from __future__ import annotations
+
+import enum
+
+
+class Evidence(enum.StrEnum):
+    """What a check looks at, where that is more than definitions, segments and the catalog."""
+
+    ROWS = "rows"  # short columns of every row, set against the ledger
+
+
+ALL: frozenset[Evidence] = frozenset(Evidence)

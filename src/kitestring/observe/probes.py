@@ -1,0 +1,15 @@
+"""What takes evidence that costs more than a description: each adds its own to a snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from kitestring.clients.milvus.protocol import Milvus
+from kitestring.model.evidence import Evidence
+from kitestring.model.snapshot import Snapshot
+from kitestring.spec.loaded import LoadedSpec
+
+Probe = Callable[[LoadedSpec, Milvus, Snapshot], Snapshot]
+
+PROBES: Mapping[Evidence, Probe] = {}
+"""Run in this order, those that are wanted; the rows are read before, by the snapshot itself."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from kitestring.drill.score import ExactSearch
+from kitestring.recall.exact import ExactSearch
 from tests.bench.measure import Result, median_of, seconds_of
 
 ROWS, DIMENSION, QUERIES, BATCH, K = 50_000, 384, 50, 8192, 10

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from kitestring.drill.probe import Queries
 from kitestring.errors import KitestringError
 from kitestring.model.backup import BackupManifest, CollectionBackup
+from kitestring.recall.probe import Queries
 from kitestring.spec.loaded import LoadedSpec
 from kitestring.spec.models import CollectionSpec, EmbeddingModel
 

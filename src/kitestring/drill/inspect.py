@@ -11,14 +11,14 @@ from kitestring.backup.restore import RestoreTarget
 from kitestring.backup.restore.differences import definition_differences
 from kitestring.clients.milvus.protocol import Milvus
 from kitestring.clients.store.protocol import ObjectStore
-from kitestring.drill import probe as probes
 from kitestring.drill.compare import compare_rows, deleted_present
-from kitestring.drill.probe import SAMPLE, KeySample, Probe, Queries, RecallProbe
 from kitestring.drill.source import Source
 from kitestring.model.backup import CollectionBackup, RowDigest
 from kitestring.model.collection import Index
 from kitestring.model.digest import digest_batches
 from kitestring.model.drill import CollectionScore, Recall
+from kitestring.recall import probe as probes
+from kitestring.recall.probe import SAMPLE, KeySample, Probe, Queries, RecallProbe
 from kitestring.segments.reader import read_live
 from kitestring.spec.loaded import LoadedSpec
 
@@ -158,11 +158,13 @@ def _probe(loaded: LoadedSpec, wanted: CollectionBackup) -> Probe | str:
     collection = loaded.spec.collection(wanted.name)
     k = objectives.recall.k if objectives else collection.search.top_k if collection else 10
     if collection is None:
-        return probes.probe_for(wanted, None, None, k)
+        return probes.probe_for(wanted.schema, wanted.indexes, None, None, k)
     field = collection.fields.vector
     if wanted.schema.field(field) is None:
         return f"the spec's vector field `{field}` is not in the backup"
-    return probes.probe_for(wanted, field, collection.search.params or None, k)
+    return probes.probe_for(
+        wanted.schema, wanted.indexes, field, collection.search.params or None, k
+    )
 
 
 def _make_readable(server: Milvus, wanted: CollectionBackup, unindexed: bool) -> None:

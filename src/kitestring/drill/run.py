@@ -24,7 +24,6 @@ from kitestring.backup.restore.selection import sampled, with_content
 from kitestring.drill.golden import golden_queries
 from kitestring.drill.inspect import inspect
 from kitestring.drill.judge import rto_seconds
-from kitestring.drill.probe import Queries
 from kitestring.drill.progress import Progress, now, reason
 from kitestring.drill.source import Source, open_source
 from kitestring.drill.target import discard, new_folder
@@ -39,6 +38,7 @@ from kitestring.errors import (
     UsageError,
 )
 from kitestring.model.drill import DrillRecord
+from kitestring.recall.probe import Queries
 from kitestring.spec.loaded import LoadedSpec
 
 if TYPE_CHECKING:

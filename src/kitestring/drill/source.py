@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from kitestring.clients.milvus.connect import connect
 from kitestring.clients.milvus.protocol import Milvus
-from kitestring.drill.probe import Probe, Queries, answers
-from kitestring.drill.score import Key
 from kitestring.errors import KitestringError
+from kitestring.recall.exact import Key
+from kitestring.recall.probe import Probe, Queries, answers
 from kitestring.spec.loaded import LoadedSpec
 
 

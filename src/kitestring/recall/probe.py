@@ -1,9 +1,9 @@
-"""Questions put to a restored collection, and what its answers are worth."""
+"""Questions put to a collection, and what its answers are worth."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from kitestring.backup.restore.answer import metrics_of, vectors_of, wire_vectors
 from kitestring.clients.milvus.protocol import Milvus
-from kitestring.drill.score import ExactSearch, Key, summarise
-from kitestring.model.backup import CollectionBackup
-from kitestring.model.collection import Field, Index
+from kitestring.model.collection import Field, Index, Schema
 from kitestring.model.drill import Recall
+from kitestring.recall.exact import ExactSearch, Key, summarise
+from kitestring.recall.vectors import metrics_of, vectors_of, wire_vectors
 
 SAMPLE = 50  # stored vectors taken as queries where there are no golden ones
 # what a search needs at least, where the spec has no search parameters
@@ -53,7 +52,11 @@ class Queries:
 
 
 def probe_for(
-    wanted: CollectionBackup, field: str | None, params: Mapping[str, Any] | None, k: int
+    schema: Schema,
+    indexes: Iterable[Index],
+    field: str | None,
+    params: Mapping[str, Any] | None,
+    k: int,
 ) -> Probe | str:
     """How to ask the collection, or in words why recall can't be measured.
 
@@ -61,16 +64,16 @@ def probe_for(
         field: the vector field that the spec names; None for the first one.
         params: the search parameters of the spec; None for defaults by index type.
     """
-    vectors = wanted.schema.vectors
-    chosen = wanted.schema.field(field) if field else (vectors[0] if vectors else None)
+    vectors = schema.vectors
+    chosen = schema.field(field) if field else (vectors[0] if vectors else None)
     if chosen is None or not chosen.is_vector:
         return "no vector field"
     metrics = metrics_of(chosen)
     if not metrics:
         return f"no exact search over {chosen.type}"
-    index = next((i for i in wanted.indexes if i.field == chosen.name), None)
+    index = next((i for i in indexes if i.field == chosen.name), None)
     if index is None:
-        return f"no index on `{chosen.name}` in the backup"
+        return f"no index on `{chosen.name}`"
     if index.metric not in metrics:
         return f"no exact search for the metric {index.metric or 'none'}"
     if params is None:
@@ -134,7 +137,7 @@ class RecallProbe:
         self._exact.add(batch.column(key).to_pylist(), vectors_of(batch, self._probe.field.name))
 
     def result(self, seed: str) -> Recall:
-        """The recall; see `kitestring.drill.score.summarise`."""
+        """The recall; see `kitestring.recall.exact.summarise`."""
         recalls = [self._exact.recall(q, found) for q, found in enumerate(self.answers)]
         overlaps = None
         if self.source_answers is not None:

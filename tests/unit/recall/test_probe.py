@@ -10,15 +10,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from kitestring.drill.probe import (
+from kitestring.model.backup import CollectionBackup, RowDigest
+from kitestring.model.collection import Field, Index, Schema
+from kitestring.recall.probe import (
     KeySample,
     Probe,
     Queries,
     RecallProbe,
     probe_for,
 )
-from kitestring.model.backup import CollectionBackup, RowDigest
-from kitestring.model.collection import Field, Index, Schema
 
 SCHEMA = Schema(
     (
@@ -69,7 +69,7 @@ class Server:
 
 
 def probe(k: int = 10) -> Probe:
-    found = probe_for(BACKUP, None, {"ef": 5}, k)
+    found = probe_for(BACKUP.schema, BACKUP.indexes, None, {"ef": 5}, k)
     assert isinstance(found, Probe)
     return found
 
@@ -95,7 +95,7 @@ def recall_of(server: Server, queries: Queries) -> float:
 def test_why_recall_cannot_be_measured(
     backup: CollectionBackup, field: str | None, reason: str
 ) -> None:
-    found = probe_for(backup, field, None, 10)
+    found = probe_for(backup.schema, backup.indexes, field, None, 10)
     assert isinstance(found, str)
     assert reason in found
 
@@ -152,7 +152,7 @@ def test_binary_vectors_are_asked_as_bytes_and_scored_by_their_bits(metric: str)
     )
     schema = Schema((Field("id", "INT64", primary=True), Field("bits", "BINARY_VECTOR", dim=16)))
     index = Index("bits", "bits", "BIN_FLAT", metric)
-    how = probe_for(replace(BACKUP, schema=schema, indexes=(index,)), None, None, 5)
+    how = probe_for(schema, (index,), None, None, 5)
     assert isinstance(how, Probe)
 
     class Binary:

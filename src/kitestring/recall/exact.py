@@ -1,4 +1,4 @@
-"""Recall of a restored collection against exact search over all of its vectors.
+"""Recall of a collection against exact search over all of its vectors.
 
 The truth is brute force: every stored vector is scored against every query, batch by batch, with
 a running best k for each query, so memory does not grow with the collection. A row-sampled or

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kitestring.drill.score import ExactSearch, summarise
+from kitestring.recall.exact import ExactSearch, summarise
 
 
 def vectors(rows: int, dim: int = 16, seed: int = 1) -> np.ndarray:

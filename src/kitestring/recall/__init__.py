@@ -1,0 +1,1 @@
+"""What a search by an index is worth: asked, and set against exact search."""

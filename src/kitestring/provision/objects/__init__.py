@@ -1,5 +1,5 @@
-"""What is inside Milvus as resources: databases, collections, indexes, aliases, users, grants.
+"""What is inside Milvus as resources of a stack.
 
-`kinds` knows Milvus and not Pulumi; `provider` and `resources` are the thin layer that makes
-dynamic resources of it; `declare` says which resources a spec asks for.
+`kitestring.objects` knows Milvus and not Pulumi; `provider` and `resources` are the thin layer
+that makes dynamic resources of it; `declare` says which resources a spec asks for.
 """

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pulumi
 
 from kitestring.clients.milvus.way import provisioning_way
-from kitestring.provision.objects.base import OF
+from kitestring.objects.base import OF
 from kitestring.provision.objects.declare import declare
 from kitestring.provision.objects.resources import CLASSES, Collection, Object
 from kitestring.spec.loaded import LoadedSpec

@@ -12,11 +12,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 from kitestring.errors import ProvisionRefused
-from kitestring.provision.objects.base import Difference, Kind, Props, Session
-from kitestring.provision.objects.holders import Collection, Database, Partition
+from kitestring.objects.base import Difference, Kind, Props, Session
+from kitestring.objects.kinds import HOLDERS
 from kitestring.provision.objects.lifecycle import allow
-
-HOLDERS: dict[str, Kind] = {k.name: k for k in (Database(), Collection(), Partition())}
 
 
 class Inventory(Kind):

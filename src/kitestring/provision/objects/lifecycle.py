@@ -7,7 +7,7 @@ from typing import Any
 
 from kitestring.clients.milvus.way import way_from
 from kitestring.errors import KitestringError, ProvisionRefused, ServerUnreachable
-from kitestring.provision.objects.base import (
+from kitestring.objects.base import (
     ADOPT,
     ALLOW,
     GENERATION,

@@ -21,7 +21,7 @@ from pulumi.dynamic import (
 from kitestring.provision.readable import readable
 
 if TYPE_CHECKING:
-    from kitestring.provision.objects.base import Kind, Session
+    from kitestring.objects.base import Kind, Session
 
 _settings: list[Callable[[str], Any]] = []  # of the stack; the process serves one
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from kitestring.checks.index import index_differences
 from kitestring.errors import MilvusError, ProvisionRefused
 from kitestring.model.collection import CollectionInfo, Index
-from kitestring.provision.objects.base import (
+from kitestring.objects.base import (
     Difference,
     Kind,
     Props,
@@ -139,7 +139,7 @@ class Load(Kind):
     def make(self, session: Session, wanted: Props) -> None:
         raise ProvisionRefused(
             f"the collection `{wanted['collection']}` is gone: it can't be loaded",
-            hint="pulumi up --refresh",
+            hint="make the collection first; of a stack: pulumi up --refresh",
             subject=str(wanted["collection"]),
         )
 

@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 from kitestring.checks.schema import field_differences
 from kitestring.errors import ProvisionRefused
 from kitestring.model.collection import Field, Schema
-from kitestring.provision.objects import rows
-from kitestring.provision.objects.base import (
+from kitestring.objects import rows
+from kitestring.objects.base import (
     GENERATION,
     Difference,
     Kind,

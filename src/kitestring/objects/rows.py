@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from kitestring.errors import CollectionNotLoaded
 from kitestring.model.collection import Segment
-from kitestring.provision.objects.base import Server, Session
+from kitestring.objects.base import Server, Session
 
 
 def of_collection(session: Session, database: str, name: str) -> int:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from kitestring.errors import KubernetesError, MilvusError, ProvisionRefused, SecretMissing
 from kitestring.model.access import Privilege
-from kitestring.provision.objects.base import Difference, Kind, Props, Session, common, moved
+from kitestring.objects.base import Difference, Kind, Props, Session, common, moved
 
 CHECK = "password_check"  # a salted hash: all that the state knows of a password
 BUILT_IN = ("admin", "public")
@@ -168,7 +168,7 @@ class Grant(Kind):
     def make(self, session: Session, wanted: Props) -> None:
         raise ProvisionRefused(
             f"there is no role `{wanted['role']}` to grant to",
-            hint="pulumi up --refresh",
+            hint="make the role first; of a stack: pulumi up --refresh",
             subject=str(wanted["role"]),
         )
 

@@ -1,0 +1,1 @@
+"""The kinds of objects inside Milvus: how each is found, compared, made, changed and dropped."""

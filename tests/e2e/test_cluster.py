@@ -79,7 +79,7 @@ def test_up_makes_every_role_and_a_second_one_changes_nothing(
     site: Site, first_up: Outcome
 ) -> None:
     roles = {"coordinator": 1, "proxy": 1, "query-node": 3, "data-node": 1, "index-node": 2}
-    assert {role: site.ready(role) for role in roles} == roles
+    eventually(lambda: {r: site.ready(r) for r in roles} == roles, what="every role is ready")
     again = site.engine.up()
     assert again.unchanged, again.output
 
@@ -91,7 +91,7 @@ def test_each_query_node_holds_a_replica(site: Site, vectors: np.ndarray) -> Non
             return {node for s in milvus.loaded_segments("docs_v1") for node in s.node_ids}
 
         eventually(lambda: len(nodes()) == 3, what="3 query nodes hold the collection")
-        assert nearest(milvus, vectors[42]) == "row-00042"
+        eventually(lambda: nearest(milvus, vectors[42]) == "row-00042", what="the row is found")
 
 
 @dataclass
@@ -153,7 +153,7 @@ def test_a_query_node_killed_under_search_loses_none(site: Site, vectors: np.nda
         "longest_search_seconds": round(load.longest, 3),
         "empty_answers": len(load.empty),
         "empty_seconds_after_kill": [
-            round(t - max(k for k in kills if k <= t), 1) for t in load.empty
+            round(t - max((k for k in kills if k <= t), default=t), 1) for t in load.empty
         ],
     }
     report = ROOT / ".bench" / "query-node-killed.json"
@@ -161,7 +161,8 @@ def test_a_query_node_killed_under_search_loses_none(site: Site, vectors: np.nda
     report.write_text(json.dumps(figures, indent=2) + "\n")
     print(figures)
     assert not load.lost, load.lost
-    early = [t for t in figures["empty_seconds_after_kill"] if t < SESSION / 2]
+    # a session is renewed every third of its time: it lives for two thirds at least
+    early = [t for t in figures["empty_seconds_after_kill"] if t < SESSION / 3]
     assert not early, "empty answers before the replica was rebuilt"
 
 
@@ -196,13 +197,12 @@ def test_a_pod_of_every_role_is_deleted_and_the_data_is_still_there(
     def answers() -> bool:
         try:
             with site.milvus() as milvus:
-                return nearest(milvus, vectors[99]) == "row-00099"
+                found = nearest(milvus, vectors[99]), milvus.count("docs_v1")
         except KitestringError:
             return False
+        return found == ("row-00099", ROWS)
 
-    eventually(answers, what="a search is answered")
-    with site.milvus() as milvus:
-        assert milvus.count("docs_v1") == ROWS
+    eventually(answers, what="a search is answered, and every row is there")
 
 
 def test_the_spec_scales_query_nodes_and_drift_sees_who_else_does(
@@ -213,7 +213,7 @@ def test_the_spec_scales_query_nodes_and_drift_sees_who_else_does(
     site.save()
     done = site.engine.up()
     assert [step.name for step in done.changed] == ["many-query-node"], done.output
-    assert site.ready("query-node") == 4
+    eventually(lambda: site.ready("query-node") == 4, what="4 query nodes are ready")
 
     site.kubectl("scale", "deployment/many-query-node", "--replicas=2")
     code, findings = site.drift()
@@ -224,7 +224,7 @@ def test_the_spec_scales_query_nodes_and_drift_sees_who_else_does(
     site.save()
     site.engine.up()
     eventually(lambda: site.ready("query-node") == 3, what="3 query nodes are ready")
-    eventually(lambda: site.drift()[0] == 0, what="there is no drift", timeout=60)
+    eventually(lambda: site.drift()[0] == 0, what="there is no drift")
 
 
 def test_the_message_queue_of_a_live_cluster_stays(site: Site, vectors: np.ndarray) -> None:

@@ -203,5 +203,8 @@ def test_destroy_keeps_the_volumes_and_up_finds_them(site: Site, documents: Path
     }
 
     site.engine.up()
-    found = site.kitestring("search", "--collection", "docs", "kite")
-    assert "kites.md" in found.stdout, found.stderr
+
+    def answers() -> bool:
+        return "kites.md" in site.kitestring("search", "--collection", "docs", "kite").stdout
+
+    eventually(answers, what="the search finds the document that was there before")

@@ -195,7 +195,7 @@ def test_everything_is_in(
     assert verify(catalog_of(spec_file), made.id).passed
     probe = search_probe(milvus, [milvus.describe(shared)])
     assert probe is not None
-    assert 0 < probe() < 20
+    assert probe() > 0
     # nothing was written since: nothing is copied, nothing is read
     again = backed_up(spec_file, milvus, shared, binary)
     assert (again.copied_bytes, again.reused_bytes) == (0, made.bytes)
@@ -271,12 +271,13 @@ class Writer(threading.Thread):
         version = None if turn % 4 == 3 else turn
         self.done.append(Write(version, began, time.time() * 1000))
 
-    def allowed(self, boundary: int) -> list[int | None]:
+    def allowed(self, boundary: int, flushed: float) -> list[int | None]:
         """Versions that the keys may have at the boundary: that of the last write acknowledged
-        before it, or of the one that was under way. The server's clock may be a tick behind."""
+        before it, or of one that began before the flush was answered (ms since the epoch): the
+        clock of a busy server may stand still for a while."""
         writes = list(self.done)
         before = [w for w in writes if w.acknowledged < boundary]
-        under_way = [w for w in writes[len(before) :] if w.began <= boundary + 200]
+        under_way = [w for w in writes[len(before) :] if w.began <= flushed]
         return [before[-1].version if before else None, *(w.version for w in under_way)]
 
 
@@ -293,17 +294,24 @@ def test_the_boundary_is_one_instant_of_all_writers(
     writers = [Writer(stack.uri, name, number, stop) for number in range(4)]
     for writer in writers:
         writer.start()
-    rounds: list[tuple[int, dict[str, list[int]]]] = []
+    rounds: list[tuple[int, float, dict[str, list[int]]]] = []
+    flushed = 0.0
+
+    def hook(line: str) -> None:
+        nonlocal flushed
+        if line.startswith(f"{name}:"):  # its plan, which follows the flush
+            flushed = time.time() * 1000
+
     try:
         for turn in range(4):
-            made = backed_up(spec_file, milvus, name)
+            made = backed_up(spec_file, milvus, name, on_event=hook)
             collection = made.collections[0]
             reader = PoolReader(catalog_of(spec_file).store, collection.objects)
             found: dict[str, list[int]] = {}
             for batch in read_parts(reader, plan_backup(collection, made.boundary)):
                 for row in batch.select(["id", "version"]).to_pylist():
                     found.setdefault(row["id"], []).append(row["version"])
-            rounds.append((made.boundary, found))
+            rounds.append((made.boundary, flushed, found))
             if turn == 1:
                 milvus.compact(name)
     finally:
@@ -312,10 +320,10 @@ def test_the_boundary_is_one_instant_of_all_writers(
             writer.join(60)
     assert [w.failure for w in writers] == [None] * 4
     seen = 0
-    for boundary, found in rounds:
+    for boundary, flushed, found in rounds:
         for writer in writers:
             versions = {key: found.get(key, [None]) for key in writer.keys}
-            allowed = [[version] for version in writer.allowed(boundary)]
+            allowed = [[version] for version in writer.allowed(boundary, flushed)]
             assert all(v in allowed for v in versions.values()), (boundary, versions, allowed)
             # a write is in with all its keys, or with none
             assert len({tuple(v) for v in versions.values()}) == 1, (boundary, versions)

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 EXAMPLES = int(os.environ.get("KITESTRING_SEGMENTS_EXAMPLES", "1"))
 SEED = int(os.environ.get("KITESTRING_SEGMENTS_SEED", "0")) or random.SystemRandom().getrandbits(32)
 STEPS = 8
-TICK = 0.2  # seconds; the server's clock ticks every 50 ms
 DIM = 8
 PARTITIONS = ("_default", "red", "blue")
 ELEMENTS = ("BOOL", "INT8", "INT16", "INT32", "INT64", "FLOAT", "DOUBLE", "VARCHAR")
@@ -137,14 +136,13 @@ class Machine:
         from kitestring.model.digest import digest_batches
         from kitestring.segments.plan import plan_live, read_parts
 
-        time.sleep(TICK)  # a write belongs to a flush that comes a tick after it
         flushed = self.milvus.flush_through([self.name])
+        # nothing is written meanwhile: the flush holds every write, also one of its own tick
+        until = (flushed.until + 1) << 18
         info = self.milvus.describe(self.name)
         columns = [f.name for f in self.schema.fields] + ["$meta"] * self.schema.dynamic
         store = LocalStore(self.root, create=False)
-        parts = plan_live(
-            store, "", info, self.milvus.segments(self.name), until=flushed.until << 18
-        )
+        parts = plan_live(store, "", info, self.milvus.segments(self.name), until=until)
         found = list(read_parts(store, parts))
         wanted = list(self.milvus.scan(self.name, columns))
         self.compared += 1

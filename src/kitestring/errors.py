@@ -121,6 +121,12 @@ class CollectionNotLoaded(MilvusError):
     code = "milvus.not-loaded"
 
 
+class RowsHidden(MilvusError):
+    """The server counts rows that it does not give: what was read is not everything."""
+
+    code = "milvus.rows-hidden"
+
+
 class DimensionMismatch(MilvusError):
     """An embedder gives vectors of another dimension than the collection holds."""
 

@@ -9,8 +9,8 @@ from operator import itemgetter
 from typing import Any
 
 from kitestring.clients.milvus.duplicates import Batch, locate
+from kitestring.clients.milvus.filters import quote
 from kitestring.clients.milvus.protocol import Milvus
-from kitestring.clients.milvus.wire import quote
 from kitestring.errors import MixedRows
 from kitestring.ingest.ledger import Ledger, Run
 from kitestring.model.collection import CollectionInfo

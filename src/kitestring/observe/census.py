@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from kitestring.clients.milvus.duplicates import Batch, locate
 from kitestring.clients.milvus.protocol import Milvus
-from kitestring.errors import CollectionNotLoaded
+from kitestring.errors import CollectionNotLoaded, RowsHidden
 from kitestring.model.collection import CollectionInfo
 from kitestring.model.ledger import LedgerRow
 from kitestring.model.snapshot import RowCensus, Tally
@@ -139,6 +139,8 @@ def _scan(
             result = Reconciled(store_rows=read, store_keys=read)
     except Unordered as error:
         return _unread(f"the server did not answer in the order of keys: {error}", ledger)
+    except RowsHidden as error:
+        return _unread(error.message, ledger)
     after = milvus.count(info.name)
     duplicate, reason = result.duplicate, ""
     if before != after:

@@ -8,8 +8,9 @@ import pytest
 from pymilvus.grpc_gen import schema_pb2
 
 from kitestring.clients.milvus.failures import translate
+from kitestring.clients.milvus.filters import literal, quote
 from kitestring.clients.milvus.values import field_of
-from kitestring.clients.milvus.wire import literal, quote, record_batch
+from kitestring.clients.milvus.wire import record_batch
 from kitestring.errors import AuthenticationFailed, MilvusError, ServerUnreachable
 from kitestring.model.collection import Field, Schema
 

@@ -29,11 +29,11 @@ SCHEMA = Schema(
     )
 )
 INFO = CollectionInfo("c", 1, SCHEMA, 1, (), "Bounded", {}, (), (), "Loaded", 1)
-_TERM = re.compile(r'id (>|<=|==) "([^"]*)"')
+_TERM = re.compile(r'id (>|<=|in) \[?"([^"]*)"')
 _TESTS: dict[str, Callable[[str, str], bool]] = {
     ">": lambda a, b: a > b,
     "<=": lambda a, b: a <= b,
-    "==": lambda a, b: a == b,
+    "in": lambda a, b: a == b,
 }
 
 

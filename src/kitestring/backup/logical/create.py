@@ -263,6 +263,13 @@ class _Run:
                 hint=f"load it, or let its segment files be read ({why or 'not reachable'})",
                 subject=info.name,
             )
+        if info.schema.primary.type == "INT64":
+            self.milvus.check_all_given(
+                info.name,
+                info.schema.primary.name,
+                filter=where.as_milvus() if where else "",
+                partitions=self.part.partitions,
+            )
         source = FromApi(
             self.milvus, info, flushed.until if flushed else None, contract, where,
             self.part.partitions or None,
@@ -372,16 +379,19 @@ class _Run:
 
     def _counted(self, ready: _Ready, rows: int) -> list[str]:
         """Over the API: whether the server gives as many rows as it counts."""
-        if ready.source.read_by != API or self.part.partitions:
+        if ready.source.read_by != API:
             return []
         where = self._filter(ready.info)
-        counted = self.milvus.count(ready.info.name, filter=where.as_milvus() if where else "")
+        counted = self.milvus.count(
+            ready.info.name,
+            filter=where.as_milvus() if where else "",
+            partitions=self.part.partitions,
+        )
         if counted == rows:
             return []
         return [
             f"the server counts {counted:,} rows and gave {rows:,}: it gives rows of one key "
-            "once, 2.3 does not give the key 9223372036854775807, and rows may have been written "
-            "meanwhile"
+            "once, and rows may have been written meanwhile"
         ]
 
     def _read_back(self, written: Sequence[StoredObject]) -> None:

@@ -21,8 +21,8 @@ import pyarrow.compute as pc
 from kitestring.backup.logical.changes import Comparison, Mask
 from kitestring.backup.logical.source import Contract, Stamps, Unit, each_once, marks_of
 from kitestring.backup.logical.where import Filter
+from kitestring.clients.milvus.filters import among, every, within
 from kitestring.clients.milvus.protocol import Milvus
-from kitestring.clients.milvus.wire import literal
 from kitestring.model.arrow import arrow_schema, arrow_type
 from kitestring.model.collection import CollectionInfo
 from kitestring.model.digest import key_hashes
@@ -107,8 +107,7 @@ class FromApi:
             batch = self._page(self._columns, within, unit.partition, None)
             yield batch.filter(pc.is_in(batch.column(self._key.name), keys)), None
             return
-        listed = ", ".join(literal(key) for key in keys.to_pylist())
-        asked = f"{self._key.name} in [{listed}]"
+        asked = among(self._key.name, keys.to_pylist())
         yield self._page(self._columns, asked, unit.partition, None), None
 
     def _page_rows(self) -> int:
@@ -132,12 +131,7 @@ class FromApi:
 
     def _range(self, low: str | int | None, high: str | int | None) -> str:
         name = self._key.name
-        tests = [f"{name} > {literal(low)}"] if low is not None else []
-        tests += [f"{name} <= {literal(high)}"] if high is not None else []
-        if tests:
-            return " and ".join(tests)
-        # every key; the server can't parse the smallest integer
-        return f'{name} >= ""' if self._key.type != "INT64" else f"{name} < 0 or {name} >= 0"
+        return within(name, low, high) or every(name, text=self._key.type != "INT64")
 
 
 class _Keys:

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kitestring.clients.milvus.wire import literal, quote
+from kitestring.clients.milvus.filters import literal, quote
 from kitestring.errors import UsageError
 from kitestring.model.arrow import arrow_type
 from kitestring.model.collection import Field, Schema

@@ -20,6 +20,7 @@ from pymilvus.grpc_gen import common_pb2, milvus_pb2, milvus_pb2_grpc
 from kitestring.clients.milvus.administration import Administration
 from kitestring.clients.milvus.columnar import Columnar
 from kitestring.clients.milvus.failures import translated
+from kitestring.clients.milvus.filters import LARGEST, among, every, within
 from kitestring.clients.milvus.protocol import Flushed, Hit, ImportState
 from kitestring.clients.milvus.values import (
     field_options,
@@ -29,8 +30,8 @@ from kitestring.clients.milvus.values import (
     text_of,
 )
 from kitestring.clients.milvus.waiting import wait_until as wait_until
-from kitestring.clients.milvus.wire import literal, record_batch
-from kitestring.errors import CollectionNotFound, MilvusError
+from kitestring.clients.milvus.wire import record_batch
+from kitestring.errors import CollectionNotFound, MilvusError, RowsHidden
 from kitestring.model.collection import (
     CollectionInfo,
     Index,
@@ -233,8 +234,10 @@ class MilvusServer:
             key=lambda s: s.id,
         )
 
-    def count(self, name: str, *, filter: str = "", strong: bool = True) -> int:
-        answer = self._query(name, filter, ["count(*)"], None, strong=strong)
+    def count(
+        self, name: str, *, filter: str = "", partitions: Sequence[str] = (), strong: bool = True
+    ) -> int:
+        answer = self._query(name, filter, ["count(*)"], None, partitions=partitions, strong=strong)
         return int(answer.fields_data[0].scalars.long_data.data[0])
 
     # --- definitions
@@ -342,10 +345,9 @@ class MilvusServer:
         with translated(self.uri):
             raw = self._client.describe_collection(name, timeout=self._timeout)
             # given the keys as `ids`, pymilvus writes them without escapes
-            listed = ", ".join(literal(key) for key in keys)
             self._client.delete(
                 name,
-                filter=f"{schema_of(raw).primary.name} in [{listed}]",
+                filter=among(schema_of(raw).primary.name, keys),
                 timeout=self._timeout * 6,
             )
 
@@ -398,19 +400,32 @@ class MilvusServer:
         asked = wanted if key in wanted else [key, *wanted]
         last: str | int | None = None
         while True:
-            after = "" if last is None else f"{key} > {literal(last)}"
-            expression = " and ".join(f"({part})" for part in (filter, after) if part)
-            if not expression:
-                # every key; the server can't parse the smallest integer
-                every = f'{key} >= ""' if schema.primary.type == "VARCHAR" else ""
-                expression = every or f"{key} < 0 or {key} >= 0"
+            parts = [part for part in (filter, within(key, last, None)) if part]
+            expression = " and ".join(f"({part})" for part in parts)
+            expression = expression or every(key, text=schema.primary.type == "VARCHAR")
             answer = self._query(name, expression, asked, batch_rows)
             batch = record_batch(answer.fields_data, schema, asked) if answer.fields_data else None
             if batch is None or batch.num_rows == 0:
-                return
+                break
             last = batch.column(key)[batch.num_rows - 1].as_py()
             # a batch that is not full is not the last one: duplicate keys are removed from it
             yield batch if asked == wanted else batch.select(wanted)
+        if schema.primary.type == "INT64" and last != LARGEST:
+            self.check_all_given(name, key, filter=filter)
+
+    def check_all_given(
+        self, name: str, key: str, *, filter: str = "", partitions: Sequence[str] = ()
+    ) -> None:
+        largest = among(key, [LARGEST])
+        both = f"({filter}) and {largest}" if filter else largest
+        if hidden := self.count(name, filter=both, partitions=partitions):
+            raise RowsHidden(
+                f"`{name}` has {hidden} row of the key {LARGEST}, which the server counts and "
+                "never gives: its rows can't all be read over the API",
+                hint="read the segment files (`kitestring backup create` does, with `--via "
+                f"segments`), give the row another key, or leave it out: `{key} < {LARGEST}`",
+                subject=f"{name}/{LARGEST}",
+            )
 
     def get(
         self, name: str, keys: Sequence[str | int], columns: Sequence[str]
@@ -419,8 +434,7 @@ class MilvusServer:
             return []
         with translated(self.uri):
             schema = schema_of(self._client.describe_collection(name, timeout=self._timeout))
-        listed = ", ".join(literal(k) for k in keys)
-        answer = self._query(name, f"{schema.primary.name} in [{listed}]", list(columns), None)
+        answer = self._query(name, among(schema.primary.name, keys), list(columns), None)
         if not answer.fields_data:
             return []
         rows: list[dict[str, Any]] = record_batch(
@@ -510,6 +524,7 @@ class MilvusServer:
         columns: Sequence[str],
         limit: int | None,
         *,
+        partitions: Sequence[str] = (),
         strong: bool = True,
     ) -> milvus_pb2.QueryResults:
         params = []
@@ -525,6 +540,7 @@ class MilvusServer:
             collection_name=name,
             expr=expression,
             output_fields=columns,
+            partition_names=partitions,
             query_params=params,
             consistency_level=common_pb2.ConsistencyLevel.Strong
             if strong

@@ -10,11 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from kitestring.clients.milvus.filters import Key, among, within
 from kitestring.clients.milvus.protocol import Milvus
-from kitestring.clients.milvus.wire import literal
 from kitestring.model.snapshot import Tally
-
-Key = str | int
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +69,10 @@ class _Search:
     def _enough(self) -> bool:
         return self._examples is not None and len(self.found) >= self._examples
 
-    def range(self, after: Key | None, upto: Key) -> str:
-        end = f"{self._field} <= {literal(upto)}"
-        return end if after is None else f"{self._field} > {literal(after)} and {end}"
-
     def count(self, after: Key | None, upto: Key) -> int:
-        return self._milvus.count(self._name, filter=self.range(after, upto), strong=self._strong)
+        return self._milvus.count(
+            self._name, filter=within(self._field, after, upto), strong=self._strong
+        )
 
     def batches(
         self, bounds: Sequence[Key], sums: Sequence[int], start: int, end: int, rows: int
@@ -88,7 +84,7 @@ class _Search:
             return rows >= keys
         after = bounds[start - 1] if start else None
         if end - start == 1:
-            filter_ = self.range(after, bounds[start])
+            filter_ = within(self._field, after, bounds[start])
             read: list[Key] = []
             for batch in self._milvus.scan(self._name, [self._field], filter=filter_):
                 read += batch.column(0).to_pylist()
@@ -112,7 +108,7 @@ class _Search:
 
     def _one(self, key: Key, rows: int) -> bool:
         """Whether all rows of the range are of the key itself."""
-        filter_ = f"{self._field} == {literal(key)}"
+        filter_ = among(self._field, [key])
         if self._milvus.count(self._name, filter=filter_, strong=self._strong) != rows:
             return False
         self.found.append(str(key))

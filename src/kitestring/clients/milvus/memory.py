@@ -90,7 +90,9 @@ class MemoryMilvus:
             if (rows := self.cluster.rows.get((self.database, info.name, part.name), 0))
         ]
 
-    def count(self, name: str, *, filter: str = "", strong: bool = True) -> int:
+    def count(
+        self, name: str, *, filter: str = "", partitions: Sequence[str] = (), strong: bool = True
+    ) -> int:
         return sum(s.rows for s in self.segments(name))
 
     def flush(self, name: str) -> None:

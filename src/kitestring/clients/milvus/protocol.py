@@ -142,7 +142,9 @@ class Milvus(Protocol):
         ...
 
     def loaded_segments(self, name: str) -> list[LoadedSegment]: ...
-    def count(self, name: str, *, filter: str = "", strong: bool = True) -> int:
+    def count(
+        self, name: str, *, filter: str = "", partitions: Sequence[str] = (), strong: bool = True
+    ) -> int:
         """Rows without the deleted ones, by `count(*)`; each of several rows of one key counts.
 
         At strong consistency that takes some 0.2 s, the time of a tick; without it a few ms, and
@@ -199,6 +201,20 @@ class Milvus(Protocol):
 
         `columns` may hold `$meta`. The schema is `kitestring.model.arrow.arrow_schema`'s. The
         server removes duplicate keys from what it answers: compare with `count`.
+
+        Raises:
+            RowsHidden: after the last batch, see `check_all_given`.
+        """
+        ...
+
+    def check_all_given(
+        self, name: str, key: str, *, filter: str = "", partitions: Sequence[str] = ()
+    ) -> None:
+        """Finds the row that a server may keep back from every query: 2.3 does that to the
+        largest INT64 `key`.
+
+        Raises:
+            RowsHidden: there is one that passes the filter.
         """
         ...
 

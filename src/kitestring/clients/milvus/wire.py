@@ -28,18 +28,6 @@ SCALAR_DATA = {
 _PACKED = {"FLOAT": "<f4", "DOUBLE": "<f8"}
 
 
-def quote(text: str) -> str:
-    """A string literal of Milvus's filter language."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    escaped = escaped.replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t")
-    return f'"{escaped}"'
-
-
-def literal(value: str | int) -> str:
-    """A key as it stands in a filter."""
-    return quote(value) if isinstance(value, str) else str(value)
-
-
 def record_batch(
     fields_data: Sequence[Any], schema: Schema, columns: Sequence[str]
 ) -> pa.RecordBatch:

@@ -276,7 +276,8 @@ def test_content_that_is_not_the_manifests_fails_the_drill(
 
 def promise(made: Backed, collection: Any) -> None:
     """Puts another manifest and its summary in the place of the backup's."""
-    from kitestring.backup.catalog import open_catalog, summarize
+    from kitestring.backup.catalog import open_catalog
+    from kitestring.backup.summaries import summarize
     from kitestring.model.codec import to_plain
 
     manifest = replace(made.manifest, collections=(collection,))

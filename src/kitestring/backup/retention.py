@@ -118,7 +118,7 @@ def _rules(
     """Each rule with the backups that it keeps; `group` is sorted, the newest first."""
     verified = [s for s in group if s.verified_at is not None]
     yield DRILLED, [s for s in group if s.id in drilled][:1]
-    yield READ, [s for s in verified if s.verified_tier == "full"][:1]
+    yield READ, [s for s in verified if s.proven_tier == "full"][:1]
     yield VERIFIED, verified[:1]
     yield "last", group[: retention.last]
     for name, bucket_of in _BUCKETS:

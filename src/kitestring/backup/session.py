@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from kitestring import __version__
-from kitestring.backup.catalog import Catalog, new_backup_id
+from kitestring.backup.catalog import Catalog
+from kitestring.backup.documents import new_backup_id
 from kitestring.backup.interrupts import stoppable
 from kitestring.backup.job import CANCELLED, FAILED, PUBLISHING, Job, Leftover, leftovers
 from kitestring.backup.latency import guarded, search_probe

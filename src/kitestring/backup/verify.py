@@ -19,11 +19,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 
-from kitestring.backup.catalog import TIERS, Catalog
+from kitestring.backup.catalog import Catalog
 from kitestring.backup.census import check_census
 from kitestring.backup.earlier import note_damaged
 from kitestring.backup.parts import check_parts
 from kitestring.backup.pool import PoolReader
+from kitestring.backup.summaries import TIERS
 from kitestring.clients.store.protocol import sha256_of
 from kitestring.errors import (
     BackupDamaged,
@@ -121,9 +122,11 @@ def verify(
     if summary:  # where all else is whole, it has been written again: the next time it passes
         problems.append(f"backups/{backup_id}/summary.json: {summary}")
     damaged = tuple(sorted(found))
-    if damaged:
-        with suppress(StoreError):  # to report it matters more
+    with suppress(StoreError):  # to report it matters more
+        if damaged:
             note_damaged(catalog.store, damaged)
+        if problems and not summary:
+            catalog.mark_damaged(backup_id)
     return VerifyResult(backup_id, tier, len(objects), len(chosen), rows, tuple(problems), damaged)
 
 

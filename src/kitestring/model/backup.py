@@ -201,7 +201,14 @@ class BackupSummary:
     problem: str = ""
     sealed: str = ""  # age or kms; empty: by nothing of ours
     signed: str = ""  # id of the key that has signed the manifest
-    signature: str = ""  # of what the summary claims (see `kitestring.backup.catalog`)
+    signature: str = ""  # of what the summary claims (see `kitestring.backup.trust`)
+    best_at: int | None = None  # ms since the epoch, last verification that proved more than
+    best_tier: str = ""  # the newest one has; empty where the newest is the best
+
+    @property
+    def proven_tier(self) -> str:
+        """The most that a verification has ever proven; empty where none has passed."""
+        return self.best_tier or self.verified_tier
 
     @property
     def reuse(self) -> float | None:

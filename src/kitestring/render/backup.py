@@ -94,6 +94,8 @@ def manifest_as_text(
 
 def _since(summary: BackupSummary, drills: Sequence[DrillSummary]) -> dict[str, str]:
     verified = f"{summary.verified_tier}, {time_as_text(summary.verified_at)}"
+    if summary.best_tier:
+        verified += f" ({summary.best_tier}, {time_as_text(summary.best_at)})"
     told = [
         f"{'passed' if d.passed else 'failed'} {time_as_text(d.started_at)} ({d.id})"
         for d in sorted(drills, key=lambda d: d.started_at, reverse=True)

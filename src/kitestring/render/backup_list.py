@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
@@ -60,10 +60,16 @@ def _row(summary: BackupSummary, drills: Mapping[str, DrillSummary], now: int) -
         bytes_as_text(summary.bytes),
         bytes_as_text(summary.copied_bytes),
         "-" if summary.reuse is None else f"{summary.reuse:.0%}",
-        f"{summary.verified_tier} {ago(summary.verified_at)}".strip(),
+        _verified(summary, ago),
         verdict if drill is None else f"{verdict} {ago(drill.started_at)}",
         ago(summary.marked_at),
     ]
+
+
+def _verified(summary: BackupSummary, ago: Callable[[int | None], str]) -> str:
+    text = f"{summary.verified_tier} {ago(summary.verified_at)}".strip()
+    best = f" ({summary.best_tier} {ago(summary.best_at)})" if summary.best_tier else ""
+    return text + best
 
 
 def _collections(summary: BackupSummary) -> str:

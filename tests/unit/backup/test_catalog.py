@@ -11,6 +11,7 @@ import pytest
 
 from kitestring.backup.catalog import Catalog, open_catalog
 from kitestring.backup.create import create_backup
+from kitestring.backup.verify import verify
 from kitestring.clients.store.memory import MemoryStore
 from kitestring.errors import BackupNotFound, BackupRefused, ManifestUnreadable
 from kitestring.model.backup import BackupManifest
@@ -122,14 +123,46 @@ def test_a_verification_is_noted(
 ) -> None:
     catalog = open_catalog(loaded)
     before = catalog.summaries()[0]
-    catalog.mark_verified(two[1].id, "sample")
+    catalog.mark_verified(two[1].id, "full")
     after = catalog.summaries()[0]
     assert after.verified_at is not None
     assert before.verified_at is not None
     assert after.verified_at >= before.verified_at
-    assert replace(after, verified_at=0, verified_tier="") == (
-        replace(before, verified_at=0, verified_tier="")
-    )
+    assert after == replace(before, verified_at=after.verified_at)
+
+
+def test_a_lesser_verification_does_not_undo_what_a_full_one_has_proven(
+    loaded: LoadedSpec, two: tuple[BackupManifest, BackupManifest]
+) -> None:
+    catalog = open_catalog(loaded)
+
+    def told() -> tuple[str, str, str]:
+        now = catalog.summaries()[0]
+        assert now.verified_at is not None
+        assert now.best_at is None or now.best_at <= now.verified_at
+        return now.verified_tier, now.best_tier, now.proven_tier
+
+    assert told() == ("full", "", "full")  # read back while it was made
+    full = catalog.summaries()[0].verified_at
+    for tier in ("sample", "list", "sample"):
+        catalog.mark_verified(two[1].id, tier)
+        assert told() == (tier, "full", "full")
+        assert catalog.summaries()[0].best_at == full
+    catalog.mark_verified(two[1].id, "full")
+    assert told() == ("full", "", "full")
+
+
+def test_what_is_found_damaged_is_verified_no_more(
+    loaded: LoadedSpec, two: tuple[BackupManifest, BackupManifest]
+) -> None:
+    catalog = open_catalog(loaded)
+    catalog.mark_verified(two[1].id, "sample")
+    (stored, *_) = [o for c in two[1].collections for o in c.objects]
+    path = loaded.resolve("backups") / stored.key
+    path.write_bytes(bytes(path.stat().st_size))
+    assert not verify(catalog, two[1].id).passed
+    found = catalog.summaries()[0]
+    assert (found.verified_at, found.proven_tier) == (None, "")
 
 
 def test_a_spec_without_a_store_for_backups_is_refused(loaded: LoadedSpec) -> None:

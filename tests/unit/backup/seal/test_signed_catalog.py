@@ -137,6 +137,19 @@ def test_a_verification_is_noted_only_by_who_can_sign(
     assert catalog.summaries()[0].verified_tier == "sample"
 
 
+def test_what_was_proven_before_is_signed_too(
+    catalog: Catalog, raw: MemoryStore, made: BackupManifest
+) -> None:
+    catalog.mark_verified(made.id, "full")
+    catalog.mark_verified(made.id, "list")
+    (found,) = catalog.summaries()
+    assert (found.readable, found.proven_tier) == (True, "full")
+    key = f"backups/{made.id}/summary.json"
+    for forged in ({"best_tier": "", "best_at": None}, {"best_at": 1}):
+        raw.objects[key] = json.dumps({**json.loads(raw.objects[key]), **forged}).encode()
+        assert not catalog.summaries()[0].readable
+
+
 def test_a_wrong_summary_is_reported_once_and_written_again(
     raw: MemoryStore, catalog: Catalog, made: BackupManifest
 ) -> None:
@@ -238,5 +251,5 @@ def test_an_older_summary_is_no_problem(catalog: Catalog, made: BackupManifest) 
     assert catalog.summary_problem(made) == ""
     summary = catalog.summaries()[0]
     older = replace(summary, reused_bytes=0, sealed="")
-    catalog._put_summary(older)
+    catalog._documents.put_summary(older)
     assert catalog.summary_problem(made) == ""

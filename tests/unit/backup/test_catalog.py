@@ -128,7 +128,7 @@ def test_a_verification_is_noted(
     assert after.verified_at is not None
     assert before.verified_at is not None
     assert after.verified_at >= before.verified_at
-    assert after == replace(before, verified_at=after.verified_at)
+    assert after == replace(before, verified_at=after.verified_at, verified_tier="full")
 
 
 def test_a_lesser_verification_does_not_undo_what_a_full_one_has_proven(
@@ -142,7 +142,9 @@ def test_a_lesser_verification_does_not_undo_what_a_full_one_has_proven(
         assert now.best_at is None or now.best_at <= now.verified_at
         return now.verified_tier, now.best_tier, now.proven_tier
 
-    assert told() == ("full", "", "full")  # read back while it was made
+    assert told() == ("list", "", "list")  # what was new was read back while it was made
+    catalog.mark_verified(two[1].id, "full")
+    assert told() == ("full", "", "full")
     full = catalog.summaries()[0].verified_at
     for tier in ("sample", "list", "sample"):
         catalog.mark_verified(two[1].id, tier)

@@ -1,0 +1,1 @@
+"""Statistical tests and sample sizes: pure, of numbers alone."""

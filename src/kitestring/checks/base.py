@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from kitestring.model.evidence import Evidence
-from kitestring.model.finding import Finding, Location, Severity
+from kitestring.model.finding import CheckRun, Finding, Location, Severity
 from kitestring.model.report import CheckInfo
 from kitestring.model.snapshot import ObservedCollection, Snapshot
 from kitestring.spec.loaded import LoadedSpec
@@ -15,6 +15,7 @@ from kitestring.spec.models import CollectionSpec
 
 Run = Callable[[LoadedSpec, Snapshot], Iterator[Finding]]
 Unasked = Callable[[LoadedSpec], str]
+Review = Callable[[LoadedSpec, Snapshot, Mapping[str, CheckRun]], Iterator[Finding]]
 
 COLLECTION_THERE = "schema.missing-collection"
 ROWS_READ = "rows.scan"
@@ -37,12 +38,14 @@ class Check:
     this one had nothing to look at, and its verdict is inconclusive instead of a pass.
     `unasked` tells why a spec has nothing for it to look at (empty: it has), such as a key that
     is not there: then the check is left out.
+    A check with a `review` comes after all others, and sees how they ended.
     """
 
     info: CheckInfo
     run: Run
     requires: tuple[str, ...] = ()
     unasked: Unasked = always_asked
+    review: Review | None = None
 
     @property
     def id(self) -> str:
@@ -75,10 +78,14 @@ def pairs(loaded: LoadedSpec, snapshot: Snapshot) -> Iterator[Pair]:
             yield Pair(loaded, position, collection, observed)
 
 
+def _nothing(_: LoadedSpec, __: Snapshot) -> Iterator[Finding]:
+    return iter(())
+
+
 def check(
     name: str,
     title: str,
-    run: Run,
+    run: Run = _nothing,
     *,
     meaning: str,
     cause: str,
@@ -87,12 +94,14 @@ def check(
     evidence: Evidence | None = None,
     requires: tuple[str, ...] = (),
     unasked: Unasked = always_asked,
+    review: Review | None = None,
 ) -> Check:
     """A `Check`; one that needs rows also requires that they could be read."""
     info = CheckInfo(name, title, severity, meaning, cause, mend, evidence)
     rows = (COLLECTION_THERE, ROWS_READ) if evidence is Evidence.ROWS else ()
     before = dict.fromkeys((*requires, *rows))
-    return Check(info, run, tuple(one for one in before if one != name), unasked)
+    needed = tuple(one for one in before if one != name)
+    return Check(info, run, needed, unasked, review)
 
 
 def command(loaded: LoadedSpec, *words: str) -> str:

@@ -16,9 +16,12 @@ from kitestring.checks import (
     retention,
     rows,
     schema,
+    suppressions,
 )
 from kitestring.checks.base import Check
 from kitestring.errors import UsageError
+from kitestring.spec.loaded import LoadedSpec
+from kitestring.spec.problems import Problem, refuse
 
 CHECKS: tuple[Check, ...] = (
     *schema.CHECKS,
@@ -31,6 +34,7 @@ CHECKS: tuple[Check, ...] = (
     *backup.CHECKS,
     *retention.CHECKS,
     *infra.CHECKS,
+    *suppressions.CHECKS,
 )
 BY_ID = {check.id: check for check in CHECKS}
 FAMILIES = tuple(dict.fromkeys(check.info.family for check in CHECKS))
@@ -59,6 +63,22 @@ def select(only: Sequence[str] = ()) -> tuple[Check, ...]:
     # what is required requires nothing that it does not itself name
     needed = {name for one in chosen for name in BY_ID[one].requires}
     return tuple(check for check in CHECKS if check.id in chosen | needed)
+
+
+def spec_problems(loaded: LoadedSpec) -> list[Problem]:
+    """What is wrong with a valid spec where it names checks."""
+    return list(suppressions.problems(loaded, BY_ID))
+
+
+def refuse_unknown(loaded: LoadedSpec) -> None:
+    """Refuses a spec that names checks which there are not.
+
+    Raises:
+        SpecInvalid: the message names each with its line.
+    """
+    found = spec_problems(loaded)
+    if found:
+        raise refuse(loaded.file, found)
 
 
 def _unknown(name: str) -> UsageError:

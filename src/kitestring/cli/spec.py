@@ -24,11 +24,12 @@ def check(files: tuple[str, ...], spec_file: str | None, output: str) -> int:
 
     Exit code 0 when all are valid, else 1.
     """
+    from kitestring.checks.registry import spec_problems
     from kitestring.spec import check as checking
 
     named = [*files, *([spec_file] if spec_file else [])]
     paths = [Path(f) for f in named] if named else [find_spec(None)]
-    reports = [checking.check(path) for path in paths]
+    reports = [checking.check(path, more=spec_problems) for path in paths]
     if output == "json":
         click.echo(json.dumps(checking.as_dict(reports), indent=2))
     else:

@@ -19,6 +19,9 @@ class Severity(enum.StrEnum):
         return ("info", "warn", "fail").index(self.value)
 
 
+SUPPRESSED, BASELINE = "suppressed", "baseline"
+
+
 class Verdict(enum.StrEnum):
     """How a check ended. Inconclusive is never a pass."""
 
@@ -38,6 +41,32 @@ class Location:
     def __str__(self) -> str:
         return f"{self.file}:{self.line}:{self.column}"
 
+    def as_dict(self) -> dict[str, Any]:
+        return {"file": self.file, "line": self.line, "column": self.column}
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """Why a finding does not count: the spec suppresses it, or the baseline has it."""
+
+    by: str  # `suppressed` or `baseline`, which is also the group it is shown in
+    reason: str
+    until: str = ""  # the last day of a suppression, YYYY-MM-DD in UTC
+    location: Location | None = None  # of the suppression
+
+    def __str__(self) -> str:
+        if self.by == BASELINE:
+            return f"in the baseline: {self.reason}"
+        return f"suppressed until {self.until}: {self.reason}"
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "by": self.by,
+            "reason": self.reason,
+            "until": self.until,
+            "location": None if self.location is None else self.location.as_dict(),
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -52,6 +81,12 @@ class Finding:
     hint: str = ""
     location: Location | None = None
     inconclusive: bool = False
+    accepted: Acceptance | None = None
+
+    @property
+    def counts(self) -> bool:
+        """Whether it counts for the verdict and the exit code."""
+        return self.accepted is None
 
     @property
     def fingerprint(self) -> str:
@@ -69,14 +104,9 @@ class Finding:
             "expected": self.expected,
             "observed": self.observed,
             "hint": self.hint,
-            "location": None
-            if self.location is None
-            else {
-                "file": self.location.file,
-                "line": self.location.line,
-                "column": self.location.column,
-            },
+            "location": None if self.location is None else self.location.as_dict(),
             "fingerprint": self.fingerprint,
+            "accepted": None if self.accepted is None else self.accepted.as_dict(),
         }
 
 
@@ -93,8 +123,9 @@ class CheckRun:
 
 
 def verdict_of(findings: Iterable[Finding], fail_on: Severity = Severity.FAIL) -> Verdict:
-    """A failure beats an inconclusive check, which beats a pass."""
-    found = list(findings)
+    """A failure beats an inconclusive check, which beats a pass. What is accepted counts for
+    neither."""
+    found = [f for f in findings if f.counts]
     if any(not f.inconclusive and f.severity.rank >= fail_on.rank for f in found):
         return Verdict.FAIL
     if any(f.inconclusive for f in found):

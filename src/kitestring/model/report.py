@@ -6,9 +6,12 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from kitestring.model.baseline import BaselineEntry
 from kitestring.model.evidence import Evidence
 from kitestring.model.finding import (
+    BASELINE,
     EXIT_CODES,
+    SUPPRESSED,
     CheckRun,
     Finding,
     Severity,
@@ -16,7 +19,7 @@ from kitestring.model.finding import (
 )
 from kitestring.model.snapshot import Snapshot
 
-GROUPS = ("fail", "inconclusive", "warn", "info")
+GROUPS = ("fail", "inconclusive", "warn", "info", SUPPRESSED, BASELINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,9 @@ class DriftReport:
     runs: tuple[CheckRun, ...]
     not_run: tuple[NotRun, ...]
     snapshot: Snapshot
+    checks: tuple[CheckInfo, ...] = ()  # the documentation of those that were run or left out
+    baseline: str = ""  # its file; empty where there is none
+    gone: tuple[BaselineEntry, ...] = ()  # in the baseline, looked for, and not found any more
 
     @property
     def server_version(self) -> str:
@@ -72,6 +78,20 @@ class DriftReport:
         """All findings, the gravest first; within a group in the order of the checks."""
         every = [f for run in self.runs for f in run.findings]
         return tuple(sorted(every, key=lambda f: GROUPS.index(group_of(f))))
+
+    @property
+    def counted(self) -> tuple[Finding, ...]:
+        """The findings that neither a suppression nor a baseline accepts."""
+        return tuple(f for f in self.findings if f.counts)
+
+    def info(self, check: str) -> CheckInfo | None:
+        """The documentation of a check."""
+        return next((info for info in self.checks if info.id == check), None)
+
+    def fails(self, finding: Finding) -> bool:
+        """Whether a finding by itself gives an exit code other than 0."""
+        grave = finding.inconclusive or finding.severity.rank >= self.fail_on.rank
+        return finding.counts and grave
 
     @property
     def verdict(self) -> Verdict:
@@ -99,5 +119,7 @@ class DriftReport:
 
 
 def group_of(finding: Finding) -> str:
-    """The group a finding is shown in: its severity, or `inconclusive`."""
+    """The group a finding is shown in: its severity, `inconclusive`, or what accepts it."""
+    if finding.accepted is not None:
+        return finding.accepted.by
     return "inconclusive" if finding.inconclusive else finding.severity.value

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kitestring.errors import SpecError, SpecInvalid
 from kitestring.spec.load import load
+from kitestring.spec.loaded import LoadedSpec
+from kitestring.spec.problems import Problem, refuse
 
 SCHEMA_VERSION = 1
 
@@ -47,10 +49,22 @@ class SpecReport:
         ]
 
 
-def check(file: Path, environ: Mapping[str, str] | None = None) -> SpecReport:
-    """The report on one file. What is wrong with it is in the report, never raised."""
+def check(
+    file: Path,
+    environ: Mapping[str, str] | None = None,
+    more: Callable[[LoadedSpec], Sequence[Problem]] = lambda _: (),
+) -> SpecReport:
+    """The report on one file. What is wrong with it is in the report, never raised.
+
+    Args:
+        more: problems that only another room can tell, such as names of checks.
+    """
     try:
-        spec = load(file, environ).spec
+        loaded = load(file, environ)
+        found = more(loaded)
+        if found:
+            raise refuse(file, found)
+        spec = loaded.spec
     except SpecInvalid as error:
         return SpecReport(file, error.problems or (_whole_file(file, error),))
     except SpecError as error:

@@ -41,6 +41,7 @@ from kitestring.spec.embedding import (
 )
 from kitestring.spec.objectives import Objectives, RecallObjective
 from kitestring.spec.stores import SegmentStore
+from kitestring.spec.suppression import Suppression
 from kitestring.spec.types import Model, across
 
 __all__ = [
@@ -72,6 +73,7 @@ __all__ = [
     "Search",
     "SentenceTransformersModel",
     "Spec",
+    "Suppression",
     "Tls",
 ]
 
@@ -99,6 +101,9 @@ class Spec(Model):
         None, description="what a drill and the backup checks hold the cluster to"
     )
     day2: Day2 = Field(Day2(), description="what the schedules do")
+    suppressions: list[Suppression] = Field(
+        [], description="findings of drift detection that are known and accepted for a while"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Spec:

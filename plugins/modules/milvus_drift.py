@@ -70,7 +70,7 @@ def work(module, loaded):
         "findings": [f.as_dict() for f in report.findings],
     }
     if report.exit_code == 2 and module.params["fail_on_drift"]:
-        told = "; ".join(f"{f.subject}: {f.message}" for f in report.findings)
+        told = "; ".join(f"{f.subject}: {f.message}" for f in report.counted)
         fail(module, told, "drift.found", "kitestring drift", **answer)
     return answer
 

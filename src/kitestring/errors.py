@@ -185,6 +185,21 @@ class CapacityExceeded(ProvisionError):
     code = "provision.capacity"
 
 
+# --- drift
+
+
+class BaselineUnreadable(KitestringError):
+    """There is no baseline at the path, or none that can be read."""
+
+    code = "drift.baseline-unreadable"
+
+
+class BaselineMismatch(KitestringError):
+    """The baseline is of another cluster or spec."""
+
+    code = "drift.baseline-mismatch"
+
+
 # --- enforcement
 
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from kitestring.cli.common import kube_options, load_spec, note, output_option, spec_option
+from kitestring.cli.common import kube_options, load_spec, note, spec_option
+from kitestring.cli.report import destinations, report_options
 from kitestring.model.evidence import Evidence
 
 if TYPE_CHECKING:
     from kitestring.model.infra import InfraSnapshot
-    from kitestring.model.report import DriftReport
-
-FORMATS = ("text", "json", "markdown", "html")
 
 
 @click.command()
@@ -45,8 +42,19 @@ FORMATS = ("text", "json", "markdown", "html")
 )
 @click.option("--stack", metavar="NAME", help="Infrastructure from Pulumi: run that preview here")
 @click.option("--program", default="infra", show_default=True, help="Pulumi program of --stack")
-@output_option(*FORMATS)
-@click.option("--out", metavar="FILE", help="Write the report to a file instead of stdout")
+@click.option(
+    "--baseline",
+    "baseline_file",
+    metavar="FILE",
+    help="Findings that are in this file do not count",
+)
+@click.option(
+    "--write-baseline",
+    "baseline_out",
+    metavar="FILE",
+    help="Write what is found to this file, for --baseline",
+)
+@report_options
 def drift(
     spec_file: str | None,
     only: tuple[str, ...],
@@ -58,18 +66,26 @@ def drift(
     pulumi_json: str | None,
     stack: str | None,
     program: str,
-    output: str,
+    baseline_file: str | None,
+    baseline_out: str | None,
+    outputs: tuple[str, ...],
     out: str | None,
 ) -> int:
     """Compare the cluster with its spec.
 
+    Several formats come of one run: `-o sarif=drift.sarif -o text`. With `--write-baseline` the
+    exit code is that of a comparison with the new baseline: 0, or 3 where a check could not tell.
+
     Exit codes: 0 as the spec says, 2 drift, 3 a check could not tell, 1 no comparison was possible.
     """
-    from kitestring.drift import detect
+    from kitestring.drift import compare
     from kitestring.model.finding import Severity
 
-    report = detect(
+    where = destinations(outputs, out)
+    report = compare(
         load_spec(spec_file),
+        baseline_file=Path(baseline_file) if baseline_file else None,
+        baseline_out=Path(baseline_out) if baseline_out else None,
         only=only,
         fail_on=Severity(fail_on),
         without={Evidence(one) for one in without} | ({Evidence.ROWS} if no_rows else set()),
@@ -77,7 +93,9 @@ def drift(
         context=context,
         kubeconfig=kubeconfig,
     )
-    show(report, output, out)
+    where.write(report)
+    if baseline_out:
+        note(f"wrote {baseline_out}")
     return report.exit_code
 
 
@@ -87,16 +105,3 @@ def _from_pulumi(file: str | None, stack: str | None, program: str) -> InfraSnap
     from kitestring.provision.engine import infra_from_pulumi
 
     return infra_from_pulumi(file, stack, program)
-
-
-def show(report: DriftReport, output: str, out: str | None = None) -> None:
-    """The report on stdout, or in a file that is there whole or not at all."""
-    from kitestring.render.formats import rendered_drift, write_drift
-
-    if out is None:
-        write_drift(report, output, sys.stdout)
-    else:
-        from kitestring.clients.textfile import write_whole
-
-        write_whole(Path(out), rendered_drift(report, output))
-        note(f"wrote {out}")

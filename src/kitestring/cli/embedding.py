@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from kitestring.cli.common import load_spec, output_option, spec_option
-from kitestring.cli.drift import FORMATS, show
+from kitestring.cli.common import load_spec, spec_option
+from kitestring.cli.report import destinations, report_options
 
 
 @click.group()
@@ -15,15 +15,15 @@ def embedding() -> None:
 
 @embedding.command()
 @spec_option
-@output_option(*FORMATS)
-@click.option("--out", metavar="FILE", help="Write the report to a file instead of stdout")
-def check(spec_file: str | None, output: str, out: str | None) -> int:
+@report_options
+def check(spec_file: str | None, outputs: tuple[str, ...], out: str | None) -> int:
     """Compare the model label of every row with the spec.
 
     Exit codes: 0 all rows are of the spec's model, 2 others are there, 3 it could not be told.
     """
     from kitestring.drift import detect
 
+    where = destinations(outputs, out)
     report = detect(load_spec(spec_file), only=("embedding",))
-    show(report, output, out)
+    where.write(report)
     return report.exit_code

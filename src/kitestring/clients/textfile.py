@@ -9,6 +9,27 @@ from pathlib import Path
 from kitestring.errors import StoreError, StoreFull
 
 
+def require_writable(path: Path) -> None:
+    """Refuses a place where `write_whole` would fail, before long work is begun.
+
+    Raises:
+        StoreError: the directory is missing or may not be written, or the path is a directory.
+    """
+    reason = ""
+    if path.is_dir():
+        reason = "it is a directory"
+    elif not path.parent.is_dir():
+        reason = f"there is no directory {path.parent}"
+    elif not os.access(path.parent, os.W_OK):
+        reason = f"{path.parent} may not be written"
+    if reason:
+        raise StoreError(
+            f"{path} cannot be written: {reason}",
+            hint="write to another place",
+            subject=str(path),
+        )
+
+
 def write_whole(path: Path, text: str) -> None:
     """Writes a file beside its place and renames it; an older file stays until then.
 

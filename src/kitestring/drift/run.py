@@ -7,18 +7,19 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from kitestring.checks.base import Check
-from kitestring.checks.registry import select
+from kitestring.checks.registry import refuse_unknown, select
+from kitestring.drift.judge import judge
 from kitestring.errors import UsageError
+from kitestring.model.baseline import Baseline
 from kitestring.model.evidence import Evidence
-from kitestring.model.finding import CheckRun, Finding, Severity, Verdict, verdict_of
+from kitestring.model.finding import Severity, Verdict
 from kitestring.model.infra import InfraSnapshot
-from kitestring.model.report import DriftReport, NotRun
+from kitestring.model.report import DriftReport
 from kitestring.model.snapshot import Snapshot
 from kitestring.spec.loaded import LoadedSpec
 
 INFRA = "infra"  # the family of checks that look at Kubernetes
 NOT_OBSERVED = "not observed"
-NOT_WANTED = "left out by --without {}"
 
 
 def run_drift(
@@ -28,6 +29,7 @@ def run_drift(
     only: Sequence[str] = (),
     fail_on: Severity = Severity.FAIL,
     without: Collection[Evidence] = (),
+    baseline: Baseline | None = None,
 ) -> DriftReport:
     """Runs the checks; pure.
 
@@ -36,27 +38,26 @@ def run_drift(
         fail_on: the least severity that fails a check.
         without: evidence that was not taken: the checks that need it are left out, and the report
             names them.
+        baseline: findings that are not to count again.
 
     Raises:
         UsageError: `only` names something that is no check, or that this spec has nothing for.
+        SpecInvalid: a suppression names something that is no check.
     """
     chosen = applicable(loaded, only)
-    found: dict[str, tuple[Finding, ...]] = {
-        check.id: tuple(check.run(loaded, snapshot))
-        for check in chosen
-        if check.info.evidence not in without
-    }
+    runs, not_run = judge(loaded, snapshot, chosen, fail_on, without, baseline)
+    decided = [run.check for run in runs if run.verdict is not Verdict.INCONCLUSIVE]
+    findings = [finding for run in runs for finding in run.findings]
     return DriftReport(
         cluster=loaded.spec.cluster.name,
         spec_file=str(loaded.file),
         fail_on=fail_on,
-        runs=tuple(_judged(check, loaded, found, fail_on) for check in chosen if check.id in found),
-        not_run=tuple(
-            NotRun(check.id, NOT_WANTED.format(check.info.evidence))
-            for check in chosen
-            if check.id not in found
-        ),
+        runs=runs,
+        not_run=not_run,
         snapshot=snapshot,
+        checks=tuple(check.info for check in chosen),
+        baseline=baseline.file if baseline else "",
+        gone=tuple(baseline.gone(findings, decided)) if baseline else (),
     )
 
 
@@ -65,7 +66,9 @@ def applicable(loaded: LoadedSpec, only: Sequence[str] = ()) -> tuple[Check, ...
 
     Raises:
         UsageError: `only` names something that is no check, or that this spec has nothing for.
+        SpecInvalid: a suppression names something that is no check.
     """
+    refuse_unknown(loaded)
     chosen = select(only)
     asked = tuple(check for check in chosen if not check.unasked(loaded))
     if not asked:
@@ -83,6 +86,7 @@ def detect(
     only: Sequence[str] = (),
     fail_on: Severity = Severity.FAIL,
     without: Collection[Evidence] = (),
+    baseline: Baseline | None = None,
     infra: InfraSnapshot | None = None,
     context: str | None = None,
     kubeconfig: str | None = None,
@@ -91,6 +95,7 @@ def detect(
     Kubernetes only if the spec has a `deployment`, Milvus only for checks of what is in it.
 
     Args:
+        baseline: findings that are not to count again.
         infra: what was observed of the infrastructure, where it is not to be read from the
             cluster (it comes from Pulumi).
         context, kubeconfig: the Kubernetes cluster; None for that of `connection.kubernetes`,
@@ -125,24 +130,6 @@ def detect(
             infra=infra,
             seconds=infra.seconds if infra else 0.0,
         )
-    return run_drift(loaded, snapshot, only=only, fail_on=fail_on, without=without)
-
-
-def _judged(
-    check: Check,
-    loaded: LoadedSpec,
-    found: dict[str, tuple[Finding, ...]],
-    fail_on: Severity,
-) -> CheckRun:
-    """A check that finds nothing has not passed if what it requires was not there to look at."""
-    mine = found[check.id]
-    verdict, reason = verdict_of(mine, fail_on), ""
-    if verdict is Verdict.PASS:
-        blocking = [
-            name
-            for name in check.requires
-            if verdict_of(found.get(name, ()), Severity.FAIL) is not Verdict.PASS
-        ]
-        if blocking:
-            verdict, reason = Verdict.INCONCLUSIVE, f"see {', '.join(blocking)}"
-    return CheckRun(check.id, loaded.spec.cluster.name, verdict, mine, check.info.title, reason)
+    return run_drift(
+        loaded, snapshot, only=only, fail_on=fail_on, without=without, baseline=baseline
+    )

@@ -57,7 +57,7 @@ def check_models(loaded: LoadedSpec) -> ModelCheck:
 
 def judge(report: DriftReport) -> ModelCheck:
     """The part of a drift report that tells about models. Pure."""
-    findings = [f for f in report.findings if f.check != _NO_ROWS]
+    findings = [f for f in report.counted if f.check != _NO_ROWS]
     return ModelCheck(
         wrong=tuple(f for f in findings if f.check == MODEL and not f.inconclusive),
         unknown=tuple(f for f in findings if f.inconclusive),

@@ -77,7 +77,7 @@ def reconcile(
         def look() -> Plan:
             snapshot = observe(loaded, milvus, wanted=())
             report = run_drift(loaded, snapshot, only=CHECKS, without=ALL)
-            return plan(loaded, snapshot, report.findings)
+            return plan(loaded, snapshot, report.counted)
 
         first = look()
         if dry_run or not first.actions:

@@ -20,6 +20,16 @@ class BaselineEntry:
     message: str
     observed: str = ""
 
+    def as_dict(self) -> dict[str, str]:
+        return {
+            "fingerprint": self.fingerprint,
+            "check": self.check,
+            "severity": self.severity.value,
+            "subject": self.subject,
+            "message": self.message,
+            "observed": self.observed,
+        }
+
 
 @dataclass(frozen=True)
 class Baseline:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os.path
 from dataclasses import dataclass
+from pathlib import PurePath
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,10 +16,10 @@ class Checkout:
     root: str = ""
 
     def relative(self, file: str) -> str:
-        """A file's path from the root, with slashes; a path outside of it stays absolute. Outside
+        """A file's path from the root; a path outside of it stays absolute. Outside
         of a repository, from the working directory."""
-        path = os.path.normpath(os.path.join(self.cwd, file))
+        path = os.path.normpath(PurePath(self.cwd, file))
         root = self.root or self.cwd
         if os.path.commonpath([path, root]) != root:
             return path
-        return os.path.relpath(path, root).replace(os.sep, "/")
+        return os.path.relpath(path, root)

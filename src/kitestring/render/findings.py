@@ -17,6 +17,8 @@ _STYLES = {
     "inconclusive": "bold magenta",
     "warn": "bold yellow",
     "info": "cyan",
+    "suppressed": "dim",
+    "baseline": "dim",
     "pass": "bold green",
 }
 
@@ -41,8 +43,11 @@ def write_drift(report: DriftReport, file: TextIO) -> None:
         _line(console, Text())
         _write_finding(console, finding)
     _write_silent(console, report)
+    for entry in report.gone:
+        _line(console, Text())
+        _line(console, Text(f"gone since the baseline  {entry.check}  {printable(entry.subject)}"))
     _line(console, Text())
-    _line(console, _summary(report))
+    _line(console, Text(summary_text(report)))
 
 
 def _write_finding(console: Console, finding: Finding) -> None:
@@ -63,6 +68,9 @@ def _write_finding(console: Console, finding: Finding) -> None:
         rows.append(f"hint: {finding.hint}")
     if finding.location is not None:
         rows.append(f"spec: {finding.location}")
+    if finding.accepted is not None:
+        where = finding.accepted.location
+        rows.append(f"{finding.accepted}" + (f" ({where})" if where else ""))
     for row in rows:
         _line(console, Text(f"  {printable(row)}"))
 
@@ -90,7 +98,8 @@ def _write_silent(console: Console, report: DriftReport) -> None:
             _line(console, Text(f"{what} ({reason}): {', '.join(checks)}"))
 
 
-def _summary(report: DriftReport) -> Text:
+def summary_text(report: DriftReport) -> str:
+    """The last line: how many checks ended how, what does not count, rows, exit code."""
     counts = report.check_counts
     rows = [c for seen in report.snapshot.collections.values() if (c := seen.census) is not None]
     text = (
@@ -100,7 +109,19 @@ def _summary(report: DriftReport) -> Text:
     if rows:
         paths = " and ".join(sorted({c.path for c in rows}))
         text += f" · {plural(sum(c.rows_read for c in rows), 'row')} read by {paths}"
-    return Text(f"{text} · exit code {report.exit_code}")
+    told = report.finding_counts
+    accepted = [
+        words
+        for number, words in (
+            (told["suppressed"], f"{told['suppressed']} suppressed"),
+            (told["baseline"], f"{told['baseline']} in the baseline"),
+            (len(report.gone), f"{len(report.gone)} gone since the baseline"),
+        )
+        if number
+    ]
+    if accepted:
+        text += f" · {', '.join(accepted)}"
+    return f"{text} · exit code {report.exit_code}"
 
 
 def write_checks(checks: Iterable[CheckInfo], file: TextIO) -> None:

@@ -44,6 +44,9 @@ def drift_facts(report: DriftReport) -> dict[str, Any]:
         ],
         "not_run": [{"id": left.check, "reason": left.reason} for left in report.not_run],
         "findings": [finding.as_dict() for finding in report.findings],
+        "baseline": {"file": report.baseline, "gone": [entry.as_dict() for entry in report.gone]}
+        if report.baseline
+        else None,
         "snapshot": {
             "seconds": round(report.snapshot.seconds, 3),
             "collections": [

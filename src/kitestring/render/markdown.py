@@ -14,6 +14,8 @@ HEADINGS = {
     "inconclusive": "Inconclusive",
     "warn": "Warnings",
     "info": "For information",
+    "suppressed": "Suppressed",
+    "baseline": "In the baseline",
 }
 _SPECIAL = re.compile(r"([\\*_\[\]<>|#~])")
 
@@ -40,6 +42,10 @@ def _drift(report: DriftReport) -> Iterator[str]:
             yield from ("", f"## {HEADINGS[group]}", "")
             for finding in found:
                 yield from _finding(finding)
+    if report.gone:
+        yield from ("", "## Gone since the baseline", "")
+        for entry in report.gone:
+            yield f"- **`{entry.check}`** {plain(entry.subject)}: {plain(entry.message)}"
     yield from ("", "## Checks", "")
     yield from _table(
         ("Check", "Verdict", "Findings"),
@@ -75,6 +81,8 @@ def _finding(finding: Finding) -> Iterator[str]:
         yield f"  - hint: {plain(finding.hint)}"
     if finding.location:
         yield f"  - {plain(str(finding.location))}"
+    if finding.accepted:
+        yield f"  - {plain(str(finding.accepted))}"
 
 
 def _verdict(verdict: str, reason: str) -> str:

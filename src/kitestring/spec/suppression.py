@@ -47,5 +47,7 @@ class Suppression(Model):
 
     def covers(self, subject: str) -> bool:
         """Whether a finding's subject is the one that is named, or below it."""
-        wanted = self.subject
-        return wanted is None or subject == wanted or subject.startswith(wanted.rstrip("/") + "/")
+        if self.subject is None:
+            return True
+        wanted = self.subject.rstrip("/")
+        return subject == wanted or subject.startswith(f"{wanted}/")

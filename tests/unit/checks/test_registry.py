@@ -50,6 +50,8 @@ def test_ids_are_stable():
         "infra.added",
         "infra.extra",
         "infra.not-ready",
+        "spec.suppression-expired",
+        "spec.suppression-unused",
     ]
 
 

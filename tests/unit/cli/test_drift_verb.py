@@ -23,13 +23,15 @@ def observed(monkeypatch, clean):
     """Stands in for the server: what `detect` is asked for, and the snapshot that it sees."""
     asked = {"snapshot": clean}
 
-    def detect(loaded, *, only=(), fail_on=Severity.FAIL, without=(), **_):
+    def detect(loaded, *, only=(), fail_on=Severity.FAIL, without=(), baseline=None, **_):
         asked.update(only=only, without=without)
         if isinstance(asked["snapshot"], Exception):
             raise asked["snapshot"]
-        return run_drift(loaded, asked["snapshot"], only=only, fail_on=fail_on, without=without)
+        chosen = {"only": only, "fail_on": fail_on, "without": without}
+        return run_drift(loaded, asked["snapshot"], baseline=baseline, **chosen)
 
     monkeypatch.setattr("kitestring.drift.detect", detect)
+    monkeypatch.setattr("kitestring.drift.baseline.detect", detect)
     return asked
 
 
@@ -133,3 +135,53 @@ def test_the_script_runs_without_an_environment(arguments, code, said):
     )
     assert (done.returncode, said in done.stdout + done.stderr) == (code, True), done
     assert "Traceback" not in done.stderr
+
+
+# --- several formats, baselines
+
+
+def test_several_formats_of_one_run(spec_from, observed, clean, capsys, tmp_path):
+    observed["snapshot"] = replace(clean, aliases={})
+    sarif, junit = tmp_path / "drift.sarif", tmp_path / "drift.xml"
+    outputs = ("-o", f"sarif={sarif}", "-o", "github", "-o", f"junit={junit}")
+    assert kitestring("drift", "--spec", spec_from().file, *outputs) == 2
+    captured = capsys.readouterr()
+    assert captured.out.startswith("::error file=")
+    assert f"wrote {sarif}" in captured.err
+    assert json.loads(sarif.read_text())["version"] == "2.1.0"
+    assert junit.read_text().startswith("<?xml")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["-o", "sarf"], "did you mean `sarif`?"),
+        (["-o", "sarif="], "names no file"),
+        (["-o", "json", "-o", "text"], "only one format can go to stdout"),
+        (["-o", "json=a", "-o", "text=a"], "two formats would be written to a"),
+        (["-o", "json=a", "--out", "b"], "nothing left for --out"),
+    ],
+)
+def test_outputs_that_do_not_go_together(spec_from, observed, capsys, arguments, said):
+    assert kitestring("drift", "--spec", spec_from().file, *arguments) == 64
+    assert said in capsys.readouterr().err
+    assert "only" not in observed  # nothing was observed
+
+
+def test_a_place_that_cannot_be_written_is_told_before_the_scan(spec_from, observed, capsys):
+    for option in ("--out", "--write-baseline"):
+        assert kitestring("drift", "--spec", spec_from().file, option, "/no/such/place") == 1
+        assert "there is no directory /no/such" in capsys.readouterr().err
+    assert "only" not in observed
+
+
+def test_a_baseline_is_written_and_used(spec_from, observed, clean, capsys, tmp_path):
+    observed["snapshot"] = replace(clean, aliases={})
+    file, spec = tmp_path / "baseline.json", spec_from().file
+    assert kitestring("drift", "--spec", spec, "--write-baseline", file) == 0
+    assert "baseline  alias.drift" in capsys.readouterr().out
+    assert kitestring("drift", "--spec", spec, "--baseline", file) == 0
+    observed["snapshot"] = replace(clean, aliases={}, backups=())
+    assert kitestring("drift", "--spec", spec, "--baseline", file) == 2
+    assert kitestring("drift", "--spec", spec, "--baseline", tmp_path / "none.json") == 1
+    assert "there is no baseline" in capsys.readouterr().err

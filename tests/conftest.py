@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import signal
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -29,3 +30,30 @@ def _no_settings_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
     """A spec named in the developer's environment is not what tests are about."""
     monkeypatch.delenv("KITESTRING_SPEC", raising=False)
     monkeypatch.setenv("NO_COLOR", "1")
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[str]:
+    """The URL of moto's S3 server, on a free port."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    try:
+        yield f"http://{host}:{port}"
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def s3_client(moto: str) -> Any:
+    import boto3
+
+    return boto3.client(
+        "s3",
+        endpoint_url=moto,
+        region_name="us-east-1",
+        aws_access_key_id="user",
+        aws_secret_access_key="a-secret",
+    )

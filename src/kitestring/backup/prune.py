@@ -26,8 +26,10 @@ from kitestring.backup.unneeded import (
     delete_all,
     find_unneeded,
     names_of,
+    names_of_jobs,
     unread_problem,
 )
+from kitestring.backup.versions import NO_VERSIONS, OldVersions, keeping, old_versions
 from kitestring.errors import StoreError
 from kitestring.model.backup import BackupSummary
 from kitestring.model.drill import DrillSummary
@@ -58,12 +60,14 @@ class PruneResult:
     bytes: int = 0
     later_objects: int = 0
     later_bytes: int = 0
+    versions: OldVersions = NO_VERSIONS  # of deleted objects, where the bucket keeps them
     refused: tuple[Refusal, ...] = ()  # what the store would not delete
     problems: tuple[str, ...] = ()  # what kept a part of the work from being done
 
     @property
     def changed(self) -> bool:
-        return bool(self.marked or self.unmarked or self.removed or self.objects)
+        swept = self.objects or self.versions.deleted
+        return bool(self.marked or self.unmarked or self.removed or swept)
 
     @property
     def clean(self) -> bool:
@@ -242,11 +246,32 @@ class _Run:
         swept = self._swept(found)
         return replace(
             result,
+            versions=self._versions(plan, until),
             objects=len(swept),
             bytes=sum(swept.values()),
             later_objects=len(found.later),
             later_bytes=sum(found.later.values()),
         )
+
+    def _versions(self, plan: _Plan, until: int) -> OldVersions:
+        bucket = keeping(self.catalog.store)
+        if bucket is None:
+            return NO_VERSIONS
+        delete = self.retention is not None and self.retention.versions == "delete"
+        named = plan.kept_keys | plan.marked_keys | names_of_jobs(self.catalog.store, self.now)
+        try:
+            return old_versions(
+                bucket, self.cluster, named.__contains__,
+                until=until if delete else None, lock=self.lock,
+            )  # fmt: skip
+        except StoreError as error:
+            if error.transient:
+                raise
+            if delete:
+                self.problems.append(f"old versions were not deleted: {error.message}")
+            else:
+                self.tell(f"old versions were not counted: {error.message}")
+            return NO_VERSIONS
 
     def _swept(self, found: Unneeded) -> dict[str, int]:
         if self.lock is None:

@@ -46,7 +46,23 @@ def prune_as_text(result: Mapping[str, Any], price: float | None) -> str:
             f"{plural(result['later_objects'], 'object')}, {_freed(result['later_bytes'], price)} "
             "more when the grace period of what is marked is over"
         )
-    return "\n".join([*lines, *outcome_lines(result)])
+    return "\n".join([*lines, *_version_lines(result, price), *outcome_lines(result)])
+
+
+def _version_lines(result: Mapping[str, Any], price: float | None) -> Iterator[str]:
+    old = result["versions"]
+    if old["deleted"]:
+        would = "would be " if result["dry_run"] else ""
+        yield (
+            f"{plural(old['deleted'], 'old version')} of deleted objects, "
+            f"{_freed(old['deleted_bytes'], price)} {would}freed"
+        )
+    if old["kept"]:
+        why = f"; {old['locked']:,} of them refused: {old['why']}" if old["locked"] else ""
+        yield (
+            f"{plural(old['kept'], 'old version')} of deleted objects, "
+            f"{_freed(old['kept_bytes'], price)} still in the bucket{why}"
+        )
 
 
 def outcome_lines(result: Mapping[str, Any]) -> list[str]:

@@ -70,6 +70,11 @@ class Retention(Model):
     grace: Duration = Field(
         86400.0, description="what is marked for removal is removed after this long"
     )
+    versions: Literal["keep", "delete"] = Field(
+        "keep",
+        description="what happens to old versions of deleted objects in a bucket that keeps them: "
+        "`keep` leaves them to its lifecycle rule, `delete` removes them after the grace period",
+    )
 
     @model_validator(mode="after")
     def _some(self) -> Retention:

@@ -11,6 +11,8 @@ from pathlib import Path
 from kitestring.backup.catalog import Catalog, open_catalog
 from kitestring.backup.drill_history import open_history
 from kitestring.backup.lock import held
+from kitestring.clients.store.local import LocalStore
+from kitestring.clients.store.protocol import bare
 from kitestring.model.backup import (
     BackupManifest,
     BackupSummary,
@@ -50,7 +52,7 @@ def put_object(catalog: Catalog, name: str, *, size: int = 10, at: int | None = 
     """An object of the pool that was written at `at` (ms since the epoch)."""
     key = f"pool/unit/{name}"
     catalog.store.put(key, _content(name, size))
-    if at is not None:
+    if at is not None and isinstance(bare(catalog.store), LocalStore):
         path = Path(catalog.store.server_path(key))
         os.utime(path, (at / 1000, at / 1000))
 

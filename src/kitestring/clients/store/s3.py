@@ -8,6 +8,7 @@ import hashlib
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -26,6 +27,7 @@ from kitestring.clients.store.protocol import (
 )
 from kitestring.clients.store.s3_errors import TRANSLATED, AlreadyThere, translated
 from kitestring.clients.store.s3_upload import PART, copy_parts, read_part, upload_parts
+from kitestring.clients.store.s3_versions import Version, deleted_versions
 from kitestring.errors import ObjectMissing, StoreError, StoreUnreachable
 
 if TYPE_CHECKING:
@@ -256,6 +258,21 @@ class S3Store:
         with self._translated(""):
             found = self._client.get_bucket_versioning(Bucket=self.bucket)
         return found.get("Status") == "Enabled"
+
+    def deleted_versions(self, prefix: str) -> Iterator[Version]:
+        """What is left of deleted objects whose keys begin with `prefix` (see `Version`; keys are
+        the store's). Nothing where the bucket never kept versions."""
+        with self._translated(prefix):
+            if not self._client.get_bucket_versioning(Bucket=self.bucket).get("Status"):
+                return
+            below = f"{self.prefix}/" if self.prefix else ""
+            for found in deleted_versions(self._client, self.bucket, below + prefix):
+                yield replace(found, key=found.key.removeprefix(below))
+
+    def delete_version(self, version: Version) -> None:
+        """Removes one for ever. Raises StoreError where a lock or the credentials forbid it."""
+        with self._translated(version.key):
+            self._client.delete_object(**self._place(version.key), VersionId=version.id)
 
     def object_lock(self) -> str | None:
         """The default retention in words, empty where there is none; None without object lock."""

@@ -68,3 +68,44 @@ def diff_of(actions: list, header: str) -> dict:
         "before": "".join(f"{a.subject}: {a.before}\n" for a in actions),
         "after": "".join(f"{a.subject}: {a.after}\n" for a in actions),
     }
+
+
+STATE = {"type": "str", "choices": ["present", "absent"], "default": "present"}
+LOSS = {"type": "bool", "default": False}
+
+
+def object_options(module: AnsibleModule) -> dict:
+    """What all modules of one object hand to the library."""
+    return {
+        "present": module.params["state"] == "present",
+        "allow_data_loss": module.params.get("allow_data_loss") or False,
+        "dry_run": module.check_mode,
+    }
+
+
+def texts(values: dict | None) -> dict | None:
+    """Properties as Milvus keeps them: as text, booleans in lower case."""
+    if values is None:
+        return None
+    return {k: str(v).lower() if isinstance(v, bool) else str(v) for k, v in values.items()}
+
+
+def object_result(kept: Any) -> dict:
+    """The result of keeping one object, from the library's `KeptObject`."""
+    before, after = kept.before or {}, kept.after or {}
+    return {
+        "changed": kept.changed,
+        "before": before,
+        "after": after,
+        "differences": list(kept.differences),
+        "diff": {
+            "before_header": kept.identity,
+            "after_header": kept.identity,
+            "before": _shown(before),
+            "after": _shown(after),
+        },
+    }
+
+
+def _shown(props: dict) -> str:
+    return "".join(f"{key}: {value}\n" for key, value in sorted(props.items()))

@@ -215,6 +215,12 @@ class EnforceBusy(EnforceError):
     code = "enforce.busy"
 
 
+class EnforceRefused(EnforceError):
+    """A change that would lose rows; nothing was touched."""
+
+    code = "enforce.refused"
+
+
 # --- the embedded stack
 
 

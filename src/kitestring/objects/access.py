@@ -32,6 +32,8 @@ class User(Kind):
 
     def settle(self, session: Session, old: Props, new: dict[str, Any]) -> None:
         """The hash of the password of now; the old one as long as the password is the same."""
+        if "password" not in new:
+            return
         before = str(old.get(CHECK) or "")
         try:
             password = session.password(new["password"])

@@ -10,44 +10,15 @@ from typing import Any
 import pytest
 import yaml
 
-from kitestring.clients.milvus.memory import MemoryCluster, MemoryMilvus
-from kitestring.errors import AuthenticationFailed, SecretMissing
+from kitestring.clients.milvus.memory import MemoryCluster
 from kitestring.provision.objects import lifecycle
 from kitestring.provision.objects.kinds import KINDS
 from kitestring.spec.load import load
 from kitestring.spec.loaded import LoadedSpec
+from tests.unit.objects.support import MemorySession
 
 SpecOf = Callable[..., LoadedSpec]
 CONNECTION = {"uri": "http://milvus:19530"}
-
-
-@dataclass
-class MemorySession:
-    """Implements `Session` on a cluster in memory."""
-
-    cluster: MemoryCluster
-    passwords: dict[str, str] = field(default_factory=dict)  # of variables
-    allowed: frozenset[str] = frozenset()
-    adopted: frozenset[str] = frozenset()
-
-    def server(self, database: str = "default") -> MemoryMilvus:
-        return self.cluster.connect(database)
-
-    def has_database(self, name: str) -> bool:
-        return name in self.cluster.databases
-
-    def password(self, reference: dict[str, Any]) -> str:
-        name = reference.get("env") or reference["secret"]["key"]
-        if name not in self.passwords:
-            raise SecretMissing(f"`{name}` is not set")
-        return self.passwords[name]
-
-    def login(self, user: str, password: str) -> bool:
-        try:
-            self.cluster.connect(token=f"{user}:{password}")
-        except AuthenticationFailed:
-            return False
-        return True
 
 
 @dataclass

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: milvus_drill
+module: milvus_restore_drill
 short_description: Drills a restore when none has passed lately
 version_added: 0.1.0
 author: The Kitestring authors (@kitestring)
@@ -29,11 +29,11 @@ options:
 
 EXAMPLES = r"""
 - name: Drill a restore when none has passed lately
-  kitestring.milvus.milvus_drill:
+  kitestring.milvus.milvus_restore_drill:
     spec: /etc/kitestring/prod.yaml
 
 - name: Drill one before an upgrade
-  kitestring.milvus.milvus_drill:
+  kitestring.milvus.milvus_restore_drill:
     spec: /etc/kitestring/prod.yaml
     force: true
 """

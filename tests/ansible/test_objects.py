@@ -1,0 +1,110 @@
+"""Every module of one object: made, changed and dropped; each foretold, done, and done again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from kitestring.errors import LocalError
+from kitestring.local import running
+from kitestring.local.wheel import find_wheel
+from tests.ansible.conftest import PlayFor
+
+ROOT_TOKEN = "root:Milvus"
+FIELDS = [
+    {"name": "id", "type": "INT64", "primary": True},
+    {"name": "v", "type": "FLOAT_VECTOR", "dim": 4},
+]
+GRANT = {"object": "Collection", "name": "*", "privileges": ["Search", "Query"]}
+FLAT = {"collection": "made", "field": "v", "type": "FLAT", "metric": "L2"}
+PASSWORD, SECOND = "first-password", "second-password"
+# module, options of each step; what has to be there comes before, and goes after
+LIFE: list[tuple[str, dict[str, Any]]] = [
+    ("milvus_database", {"name": "other"}),
+    ("milvus_collection", {"name": "made", "fields": FIELDS}),
+    ("milvus_collection", {"name": "made", "properties": {"collection.ttl.seconds": 600}}),
+    ("milvus_index", FLAT),
+    ("milvus_collection", {"name": "made", "partitions": ["p"], "loaded": True}),
+    ("milvus_index", {**FLAT, "metric": "IP"}),
+    ("milvus_alias", {"name": "a", "collection": "made"}),
+    ("milvus_role", {"name": "reader", "grants": [GRANT]}),
+    ("milvus_user", {"name": "app", "password": PASSWORD, "roles": ["reader"]}),
+    ("milvus_role", {"name": "reader", "grants": [{**GRANT, "privileges": ["Search"]}]}),
+    ("milvus_user", {"name": "app", "password": SECOND, "roles": []}),
+    ("milvus_user", {"name": "app", "state": "absent"}),
+    ("milvus_role", {"name": "reader", "state": "absent"}),
+    ("milvus_alias", {"name": "a", "state": "absent"}),
+    ("milvus_index", {"collection": "made", "field": "v", "state": "absent"}),
+    ("milvus_collection", {"name": "made", "state": "absent"}),
+    ("milvus_database", {"name": "other", "state": "absent"}),
+]
+ROUNDS = (("foretold", {"check_mode": True}), ("done", {}), ("again", {}))
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A spec of a server that asks for a password."""
+    try:
+        find_wheel()
+    except LocalError as error:
+        pytest.skip(error.message)
+    folder = tmp_path_factory.mktemp("guarded")
+    with running(folder / "milvus", timeout=120, authorization=True, remove=True) as state:
+        spec = folder / "cluster.yaml"
+        spec.write_text(
+            yaml.safe_dump(
+                {
+                    "version": 1,
+                    "cluster": {"name": "guarded"},
+                    "connection": {"uri": state.uri, "token": {"env": "KS_TOKEN"}},
+                    "state": "state",
+                }
+            )
+        )
+        yield spec
+
+
+def playbook(file: Path, tasks: list[dict[str, Any]]) -> Path:
+    defaults = {"spec": "{{ kitestring_spec }}", "secrets": {"KS_TOKEN": "{{ token }}"}}
+    play = {
+        "hosts": "localhost",
+        "connection": "local",
+        "gather_facts": False,
+        "vars": {"ansible_python_interpreter": "{{ ansible_playbook_python }}"},
+        "module_defaults": {"group/kitestring.milvus.milvus": defaults},
+        "tasks": tasks,
+    }
+    file.write_text(yaml.safe_dump([play], sort_keys=False))
+    return file
+
+
+def test_each_object_is_made_changed_and_dropped(
+    guarded: Path, play: PlayFor, tmp_path: Path
+) -> None:
+    tasks = [
+        {"name": f"{number} {module} {what}", f"kitestring.milvus.{module}": options, **more}
+        for number, (module, options) in enumerate(LIFE)
+        for what, more in ROUNDS
+    ]
+    done = play(
+        playbook(tmp_path / "life.yml", tasks), guarded, "--diff", variables=[f"token={ROOT_TOKEN}"]
+    )
+    assert done.code == 0, done.output
+    assert PASSWORD not in done.output
+    assert SECOND not in done.output
+    changed = done.changed_tasks()
+    expected = [t["name"] for t in tasks if not t["name"].endswith("again")]
+    assert changed == expected
+
+
+def test_failures_say_what_kind_they_are(guarded: Path, play: PlayFor, tmp_path: Path) -> None:
+    module = "kitestring.milvus.milvus_database"
+    one = {"name": "one", module: {"name": "never"}}
+    wrong = play(playbook(tmp_path / "f.yml", [one]), guarded, variables=["token=root:wrong-one"])
+    assert wrong.code == 2
+    assert '"code": "milvus.authentication"' in wrong.output
+    assert "wrong-one" not in wrong.output

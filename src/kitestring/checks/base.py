@@ -82,6 +82,16 @@ def _nothing(_: LoadedSpec, __: Snapshot) -> Iterator[Finding]:
     return iter(())
 
 
+def asked_by_collection(key: str) -> Unasked:
+    """For a check that looks only at collections of the spec that have a key."""
+
+    def unasked(loaded: LoadedSpec) -> str:
+        asks = any(getattr(one, key) is not None for one in loaded.spec.collections)
+        return "" if asks else f"has no collection with `{key}`"
+
+    return unasked
+
+
 def check(
     name: str,
     title: str,

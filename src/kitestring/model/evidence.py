@@ -8,6 +8,7 @@ import enum
 class Evidence(enum.StrEnum):
     """What a check looks at, where that is more than definitions, segments and the catalog."""
 
+    RECALL = "recall"  # every vector, against the answers of the index
     ROWS = "rows"  # short columns of every row, set against the ledger
 
 

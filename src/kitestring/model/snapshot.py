@@ -9,6 +9,7 @@ from kitestring.model.backup import BackupSummary
 from kitestring.model.collection import CollectionInfo, LoadedSegment, Segment
 from kitestring.model.drill import DrillSummary
 from kitestring.model.infra import InfraSnapshot
+from kitestring.model.recall import LiveRecall
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ class ObservedCollection:
     segments: tuple[Segment, ...] = ()
     loaded_segments: tuple[LoadedSegment, ...] = ()
     census: RowCensus | None = None  # None: rows were not asked for
+    recall: LiveRecall | None = None  # None: it was not asked for
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from kitestring.model.codec import to_plain
 from kitestring.model.report import CheckInfo, DriftReport
 from kitestring.model.snapshot import ObservedCollection
 
@@ -110,4 +111,5 @@ def collection_facts(seen: ObservedCollection) -> dict[str, Any]:
             "chunkers": None if census.chunkers is None else dict(census.chunkers),
             "seconds": round(census.seconds, 3),
         },
+        "recall": None if seen.recall is None else to_plain(seen.recall),
     }

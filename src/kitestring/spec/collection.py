@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from kitestring.spec.proofs import RecallProof
 from kitestring.spec.types import Model, Name, across
 
 ROLES = (
@@ -224,6 +225,9 @@ class CollectionSpec(Model):
     aliases: list[Name] = Field([], description="other names that lead to it")
     rows: int | None = Field(None, ge=0, description="rows to plan capacity for")
     golden: str | None = Field(None, description="file of golden queries")
+    recall: RecallProof | None = Field(
+        None, description="have drift runs measure recall; omit for not"
+    )
 
     @model_validator(mode="after")
     def _known_fields(self) -> CollectionSpec:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
+from kitestring.spec.models import CollectionSpec
+
 Errors = Callable[..., list[str]]
 FIELDS = (
     "id, embedding, tenant_id, doc_id, chunk_index, text, content_hash, embedding_model, chunker, "
@@ -120,9 +122,7 @@ FIELDS = (
             "  - name: docs\n    model: words@1\n",
             "  - docs\n  - name: docs\n    model: words@1\n",
             ["F:8:5: collections[0]: must be a mapping of keys to values (got \"docs\"); allowed: "
-             "name, description, model, chunking, fields, columns, dynamic, tenancy, "
-             "text_max_length, shards, partitions, properties, indexes, search, load, aliases, "
-             "rows, golden"],
+             f"{', '.join(CollectionSpec.model_fields)}"],
         ),
         (
             "cluster: {name: test}",

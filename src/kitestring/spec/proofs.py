@@ -1,0 +1,25 @@
+"""What drift runs prove of a collection beyond its definitions, where the spec asks for it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from kitestring.spec.types import Model
+
+
+class RecallProof(Model):
+    """Recall of the live index against exact search over every stored vector."""
+
+    queries: Literal["golden", "stored"] = Field(
+        "golden",
+        description="the golden queries, or stored vectors, chosen by the hash of their keys",
+    )
+    sample: int = Field(100, ge=10, le=10000, description="stored vectors asked")
+    k: int | None = Field(
+        None, ge=1, le=1000, description="answers compared; omit for `objectives.recall.k`"
+    )
+    minimum: float | None = Field(
+        None, gt=0, le=1, description="omit for `objectives.recall.minimum`"
+    )

@@ -1,4 +1,4 @@
-"""What drift runs prove on a real server where the spec asks for it: clean, then a planted fault."""
+"""What drift runs prove on a real server: clean first, then a planted fault is found."""
 
 from __future__ import annotations
 

@@ -163,11 +163,15 @@ def with_docs() -> Callable[..., Snapshot]:
     def make(
         census: Mapping[str, Any] | None = CENSUS_UNCHANGED,
         segments: tuple[Segment, ...] = COLLECTION.segments,
-        loaded_segments: tuple[LoadedSegment, ...] = COLLECTION.loaded_segments,
+        loaded_segments: tuple[LoadedSegment, ...] | None = None,
         **info: Any,
     ) -> Snapshot:
+        described = replace(INFO, **info)
+        if loaded_segments is None:  # each replica has a query node of its own
+            nodes = tuple(range(1, max(1, described.replicas) + 1))
+            loaded_segments = tuple(replace(s, node_ids=nodes) for s in COLLECTION.loaded_segments)
         changed = ObservedCollection(
-            replace(INFO, **info),
+            described,
             segments,
             loaded_segments,
             None if census is None else replace(CENSUS, **census),

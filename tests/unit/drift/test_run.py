@@ -9,7 +9,6 @@ import pytest
 from kitestring.checks.registry import BY_ID
 from kitestring.drift import run_drift
 from kitestring.errors import UsageError
-from kitestring.model.collection import LoadedSegment
 from kitestring.model.evidence import ALL
 from kitestring.model.finding import Severity
 from kitestring.model.snapshot import Tally
@@ -108,8 +107,7 @@ def test_a_row_found_at_fault_counts_though_the_scan_was_not_complete(spec_from,
 
 
 def test_findings_come_the_gravest_first(spec_from, with_docs, clean):
-    both = (LoadedSegment(100, 3000, "Sealed", "embedding", 5, (1, 2)),)
-    twice = with_docs(census={"ledger_rows": None}, replicas=2, loaded_segments=both)
+    twice = with_docs(census={"ledger_rows": None}, replicas=2)
     snapshot = replace(
         twice,
         aliases={},

@@ -11,7 +11,6 @@ from html.parser import HTMLParser
 import pytest
 
 from kitestring.drift import run_drift
-from kitestring.model.collection import LoadedSegment
 from kitestring.model.evidence import ALL
 from kitestring.model.snapshot import Tally
 from kitestring.render.formats import FORMATS, rendered_drift, write_drift
@@ -33,7 +32,6 @@ def dirty(spec_from, with_docs, clean):
             "ledger_rows": None,
         },
         replicas=2,
-        loaded_segments=(LoadedSegment(100, 3000, "Sealed", "embedding", 5, (1, 2)),),
     ).collections["docs"]
     old = replace(clean.collections["docs"], census=None)
     snapshot = replace(clean, collections={"docs": docs, "old": old})

@@ -84,7 +84,7 @@ bench-backup: $(STAMP)
 docs: $(STAMP)
 	$(BIN)/kitestring spec reference > docs/reference/spec.md
 	$(BIN)/kitestring spec schema > docs/reference/spec.schema.json
-	$(BIN)/kitestring checks reference > docs/reference/checks.md
+	$(BIN)/kitestring checks reference --to docs/reference
 
 lock: $(STAMP)
 	echo uv | $(BIN)/uv pip compile -q - --generate-hashes --no-emit-index-url --no-header \

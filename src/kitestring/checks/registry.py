@@ -69,6 +69,17 @@ def select(only: Sequence[str] = ()) -> tuple[Check, ...]:
     return tuple(check for check in CHECKS if check.id in chosen | needed)
 
 
+def find(name: str) -> Check:
+    """The check of an id.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if name not in BY_ID:
+        raise _unknown(name)
+    return BY_ID[name]
+
+
 def spec_problems(loaded: LoadedSpec) -> list[Problem]:
     """What is wrong with a valid spec where it names checks."""
     return list(suppressions.problems(loaded, BY_ID))

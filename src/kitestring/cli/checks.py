@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import click
 
@@ -35,10 +36,33 @@ def list_checks(output: str) -> int:
 
 
 @checks.command()
-def reference() -> int:
-    """Print the reference page of the checks as Markdown."""
-    from kitestring.checks.registry import CHECKS
-    from kitestring.render.markdown import checks_markdown
+@click.argument("check_id", metavar="ID")
+def show(check_id: str) -> int:
+    """Print what a check means, how it arises, and how to mend it."""
+    from kitestring.checks.registry import find
+    from kitestring.render.checks_pages import MARK
 
-    click.echo(checks_markdown(check.info for check in CHECKS), nl=False)
+    page = _pages()[f"checks/{find(check_id).id}.md"]
+    click.echo(page.replace(f"{MARK}\n\n", ""), nl=False)
     return 0
+
+
+@checks.command()
+@click.option("--to", "folder", metavar="DIR", help="Write the index and a page a check there")
+def reference(folder: str | None) -> int:
+    """Print the index of the checks as Markdown, or write it and every page."""
+    made = _pages()
+    if folder is None:
+        click.echo(made["checks.md"], nl=False)
+    else:
+        from kitestring.clients.textfile import write_pages
+
+        write_pages(Path(folder), made, within="checks")
+    return 0
+
+
+def _pages() -> dict[str, str]:
+    from kitestring.checks.registry import CHECKS
+    from kitestring.render.checks_pages import reference_pages
+
+    return reference_pages([c.info for c in CHECKS], {c.id: c.requires for c in CHECKS})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from kitestring.errors import StoreError, StoreFull
@@ -56,3 +57,18 @@ def write_whole(path: Path, text: str) -> None:
             hint="write to another place",
             subject=str(path),
         ) from None
+
+
+def write_pages(folder: Path, pages: Mapping[str, str], *, within: str) -> None:
+    """Writes generated pages by their paths below a folder, and removes the Markdown files of the
+    folder `within` it that are not among them.
+
+    Raises:
+        StoreError: the folder may not be written.
+    """
+    (folder / within).mkdir(parents=True, exist_ok=True)
+    for path, text in pages.items():
+        write_whole(folder / path, text)
+    for old in (folder / within).glob("*.md"):
+        if f"{within}/{old.name}" not in pages:
+            old.unlink()

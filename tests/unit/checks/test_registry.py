@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from kitestring.checks.registry import BY_ID, CHECKS, FAMILIES, select
 from kitestring.errors import UsageError
-from kitestring.render.markdown import checks_markdown
+from kitestring.render.checks_pages import reference_pages
 
 ROOT = Path(__file__).parents[3]
 
@@ -74,9 +75,28 @@ def test_requirements_are_checks_and_come_first():
             assert set(BY_ID[name].requires) <= set(check.requires)
 
 
-def test_the_reference_page_is_generated():
-    page = (ROOT / "docs/reference/checks.md").read_text()
-    assert page == checks_markdown(check.info for check in CHECKS)
+def test_the_reference_pages_are_generated():
+    """Every check has its page, every page its check, and all are as `make docs` makes them."""
+    made = reference_pages([c.info for c in CHECKS], {c.id: c.requires for c in CHECKS})
+    folder = ROOT / "docs/reference"
+    there = {f"checks/{page.name}" for page in (folder / "checks").glob("*.md")}
+    assert there == made.keys() - {"checks.md"}, "run: make docs"
+    assert {f"checks/{check.id}.md" for check in CHECKS} == there
+    for path, text in made.items():
+        assert (folder / path).read_text() == text, f"{path} is out of date; run: make docs"
+
+
+def test_a_check_without_documentation_fails():
+    bare = replace(CHECKS[0].info, mend="")
+    with pytest.raises(ValueError, match="has no documentation"):
+        reference_pages([bare], {})
+
+
+def test_links_between_pages_lead_somewhere():
+    folder = ROOT / "docs/reference"
+    for page in (folder / "checks.md", *(folder / "checks").glob("*.md")):
+        for link in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
+            assert (page.parent / link).is_file(), (page.name, link)
 
 
 @pytest.mark.parametrize(

@@ -112,6 +112,10 @@ def test_checks(capsys):
     assert {"id", "severity", "meaning", "cause", "mend"} <= set(listed["checks"][0])
     assert kitestring("checks", "reference") == 0
     assert capsys.readouterr().out.startswith("# Checks\n")
+    assert kitestring("checks", "show", "index.drift") == 0
+    assert "## How to mend it" in capsys.readouterr().out
+    assert kitestring("checks", "show", "index.drft") == 64
+    assert "did you mean `index.drift`?" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

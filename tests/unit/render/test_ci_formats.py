@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import replace
 from importlib.resources import files
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import jsonschema
@@ -21,6 +22,7 @@ from kitestring.model.snapshot import Tally
 from kitestring.render.formats import rendered_drift
 from kitestring.render.sarif import sarif_log
 
+ROOT = Path(__file__).parents[3]
 NASTY = 'a,b:c%0A::error::\n::warning::x \x1b[31m <b> & "q" ]]>'
 SUPPRESSED = "suppressions: [{check: alias.drift, reason: r, until: 2027-06-30}]\nobjectives:"
 
@@ -50,6 +52,18 @@ def here(loaded):
     """A checkout in which the spec lies in a folder."""
     folder = loaded.file.parent
     return Checkout(str(folder), str(folder.parent))
+
+
+def test_json_is_as_its_schema_says(dirty, loaded, clean):
+    schema = json.loads((ROOT / "docs/reference/drift-report.schema.json").read_text())
+    validator = jsonschema.Draft202012Validator(schema)
+    old = Baseline("test", "cluster.yaml", 1, baseline_entries(dirty.findings), "b.json")
+    for report in (dirty, run_drift(loaded, clean), run_drift(loaded, clean, baseline=old)):
+        facts = json.loads(rendered_drift(report, "json"))
+        validator.validate(facts)
+        assert facts.keys() == schema["properties"].keys()
+        for finding in facts["findings"]:
+            assert finding.keys() == schema["$defs"]["finding"]["properties"].keys()
 
 
 # --- sarif

@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 JOBS ?= 2
 TARGET ?= embedded
 
-.PHONY: help demo test lint unit e2e node-up node-down kind-up kind-down bench bench-backup lock docs clean
+.PHONY: help demo test test-ray lint unit e2e node-up node-down kind-up kind-down bench bench-backup lock docs clean
 
 help:
 	@echo "make demo    the whole loop on a real Milvus on this machine;"
@@ -14,6 +14,7 @@ help:
 	@echo "make test    every test this machine can run; says what it leaves out and why"
 	@echo "make lint    ruff, mypy --strict, import-linter, ansible-lint"
 	@echo "make unit    the tests that need no server"
+	@echo "make test-ray    the tests on a Ray cluster of three nodes, made on this machine"
 	@echo "make e2e     the tests on a real Kubernetes node made on this machine (root, Go)"
 	@echo "make node-up, make node-down    that node, to try things on"
 	@echo "make kind-up, make kind-down    a kind cluster, where there is Docker"
@@ -67,6 +68,13 @@ kind-down:
 
 unit: $(STAMP)
 	$(BIN)/pytest tests/unit -n $(JOBS)
+
+# not in the lock: Ray takes 260 MB, and its tests a minute
+$(VENV)/ray: $(STAMP)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --target $@ 'ray>=2.40'
+
+test-ray: $(VENV)/ray
+	PYTHONPATH=$(VENV)/ray $(BIN)/pytest tests/ray
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -293,6 +293,21 @@ class GoldenInvalid(IngestError):
     code = "ingest.golden"
 
 
+# --- workers
+
+
+class WorkerLost(KitestringError):
+    """A process or task that worked on a part of a plan ended before it was done."""
+
+    code = "worker.lost"
+
+
+class WorkersUnreachable(KitestringError):
+    """The cluster that a plan should run on is not there."""
+
+    code = "worker.unreachable"
+
+
 # --- object stores
 
 

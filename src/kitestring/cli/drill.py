@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from kitestring.cli.common import load_spec, note, output_option, spec_option
+from kitestring.errors import UsageError
 
 out_option = click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), help="Write to a file, not to stdout"
@@ -31,6 +32,11 @@ def drill() -> None:
     help="Spec of a cluster to restore to, into a database of its own  [default: a second "
     "server on this machine]",
 )
+@click.option(
+    "--target",
+    type=click.Choice(("embedded", "kubernetes")),
+    help="`kubernetes`: a server made from the spec's `deployment`, in a namespace of its own",
+)
 @output_option("text", "json", "html", "markdown")
 @out_option
 @click.option("--keep", is_flag=True, help="Leave the restored copy")
@@ -40,6 +46,7 @@ def run(
     at: str | None,
     sample: float | None,
     target_spec: str | None,
+    target: str | None,
     output: str,
     out: Path | None,
     keep: bool,
@@ -50,6 +57,8 @@ def run(
     """
     from kitestring.drill.show import check_out, show_record
 
+    if target is not None and target_spec is not None:
+        raise UsageError("`--target` and `--target-spec` name two targets", hint="name one")
     check_out(out)
     from kitestring.backup.restore.choose import parse_instant
     from kitestring.drill.run import run_drill
@@ -60,6 +69,7 @@ def run(
         at=parse_instant(at) if at else None,
         sample=sample,
         target=load_spec(target_spec) if target_spec else None,
+        on_kubernetes=target == "kubernetes",
         keep_target=keep,
         on_event=note,
     )

@@ -37,6 +37,7 @@ from kitestring.errors import (
     ServerUnreachable,
     UsageError,
 )
+from kitestring.manifests.drill_target import new_namespace
 from kitestring.model.drill import DrillRecord
 from kitestring.recall.probe import Queries
 from kitestring.spec.loaded import LoadedSpec
@@ -60,6 +61,7 @@ OnEvent = Callable[[str], None]
 class _Plan:
     catalog: Catalog
     folder: Path  # of an embedded target
+    namespace: str  # of one on Kubernetes; empty for another
     given: LoadedSpec | None  # the spec of another target
     keep: bool
     tell: OnEvent
@@ -72,6 +74,7 @@ def run_drill(
     at: int | None = None,
     sample: float | None = None,
     target: LoadedSpec | None = None,
+    on_kubernetes: bool = False,
     keep_target: bool = False,
     on_event: OnEvent | None = None,
 ) -> DrillRecord:
@@ -82,6 +85,7 @@ def run_drill(
         at: ms since the epoch: the newest backup whose boundary is not later.
         sample: restore segments with at least this part of the rows (0 to 1), not all.
         target: the spec of the cluster to restore to; None for a second embedded server.
+        on_kubernetes: restore to a server that is made from the spec's `deployment`.
         keep_target: leave the restored copy; a note of the record says where.
         on_event: told what is being done, a line at a time.
 
@@ -96,6 +100,8 @@ def run_drill(
     """
     if sample is not None and not 0 < sample <= 1:
         raise UsageError(f"a sample of {sample:g} is no part: more than 0, at most 1")
+    if on_kubernetes and target is not None:
+        raise UsageError("a drill has one target: name a spec, or Kubernetes")
     tell = on_event or (lambda _line: None)
     history = open_history(loaded)
     history.check_writable()
@@ -103,12 +109,13 @@ def run_drill(
     manifest, notes = pick(catalog, loaded.spec.cluster.name, backup, at)
     drill_id = new_drill_id(datetime.now(UTC))
     progress = Progress(manifest, now(), notes=list(notes))
-    plan = _Plan(catalog, new_folder(), target, keep_target, tell)
+    namespace = new_namespace() if on_kubernetes else ""
+    plan = _Plan(catalog, new_folder(), namespace, target, keep_target, tell)
 
     def cut() -> None:
         progress.failed = True
         progress.notes.append("the drill was interrupted, and had to be cut off")
-        discard(plan.folder)
+        _discard(loaded, plan)
         history.write(progress.record(loaded, drill_id))
 
     with stoppable(cut):
@@ -140,7 +147,8 @@ def _carry_out(loaded: LoadedSpec, progress: Progress, plan: _Plan) -> None:
     manifest, tell = progress.manifest, plan.tell
     tell(f"backup {manifest.id}: {manifest.rows:,} rows")
     golden = golden_queries(loaded, manifest, progress.notes)
-    tell("starting a second server" if plan.given is None else "preparing the target")
+    own = plan.given is None and not plan.namespace
+    tell("starting a second server" if own else "preparing the target")
     begun = time.monotonic()
     with _stand(loaded, progress, plan) as standing:
         progress.phases["target"] = time.monotonic() - begun
@@ -159,9 +167,22 @@ def _stand(loaded: LoadedSpec, progress: Progress, plan: _Plan) -> AbstractConte
     from kitestring.drill.given import given  # pymilvus takes seconds
     from kitestring.drill.standing import embedded
 
+    if plan.namespace:
+        from kitestring.drill.deployed import deployed
+
+        return deployed(loaded, plan.namespace, progress.manifest, keep=plan.keep, tell=plan.tell)
     if plan.given is not None:
         return given(loaded, plan.given, progress.manifest, keep=plan.keep)
     return embedded(loaded, plan.folder, progress.manifest.bytes, keep=plan.keep)
+
+
+def _discard(loaded: LoadedSpec, plan: _Plan) -> None:
+    """For a drill that is cut off: its target goes, without waiting for it."""
+    if plan.namespace:
+        from kitestring.drill.deployed import discard as discard_deployed
+
+        discard_deployed(loaded, plan.namespace)
+    discard(plan.folder)
 
 
 def _restore(progress: Progress, standing: Standing, plan: _Plan) -> None:

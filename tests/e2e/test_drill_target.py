@@ -1,0 +1,86 @@
+"""A drill to a server of its own on a real Kubernetes: it is compared, and all of it goes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from kitestring.clients.milvus.client import MilvusServer
+from kitestring.local import running
+from kitestring.model.collection import Field, Index, Schema
+from tests.e2e.node.node import Node
+from tests.e2e.specs import REGISTRY, SMALL, TINY
+
+ROWS = 500
+SCHEMA = Schema((Field("id", "INT64", primary=True), Field("v", "FLOAT_VECTOR", dim=8)))
+
+
+@pytest.fixture
+def spec(node: Node, tmp_path: Path) -> Iterator[Path]:
+    """A server on this machine with a collection, and a spec that says what it is on Kubernetes."""
+    vectors = np.random.default_rng(1).standard_normal((ROWS, 8)).astype(np.float32)
+    with (
+        running(tmp_path / "milvus", timeout=120, remove=True) as state,
+        MilvusServer(state.uri, timeout=20) as milvus,
+    ):
+        milvus.create_collection("docs", SCHEMA)
+        milvus.insert("docs", [{"id": n, "v": v.tolist()} for n, v in enumerate(vectors)])
+        milvus.create_index(
+            "docs", Index("v", "v", "HNSW", "L2", {"M": "8", "efConstruction": "64"})
+        )
+        milvus.load("docs")
+        milvus.delete("docs", [1, 2])
+        file = tmp_path / "cluster.yaml"
+        document = {
+            "version": 1,
+            "cluster": {"name": "drilled"},
+            "connection": {"embedded": str(tmp_path / "milvus"), "timeout": "20s"},
+            "state": "state",
+            "storage": {"type": "embedded"},
+            "backup": {"store": {"type": "local", "path": "backups"}},
+            "objectives": {"rpo": "24h", "rto": "10m"},
+            "deployment": {
+                "version": "2.3.5",
+                "mode": "standalone",
+                "namespace": "e2e-source",
+                "images": {"registry": REGISTRY},
+                "etcd": {"replicas": 1, "resources": dict(TINY)},
+                "minio": {"replicas": 1, "resources": dict(SMALL)},
+                "roles": {"standalone": {"resources": {"cpu": "100m", "memory": "2Gi"}}},
+            },
+        }
+        file.write_text(yaml.safe_dump(document))
+        yield file
+
+
+def test_a_drill_stands_on_kubernetes_and_leaves_nothing(
+    node: Node, spec: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(node.kubeconfig))
+
+    def kitestring(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "kitestring", *arguments, "--spec", str(spec)],
+            capture_output=True, text=True, timeout=600, check=False,
+        )  # fmt: skip
+
+    made = kitestring("backup", "create", "--method", "physical")
+    assert made.returncode == 0, made.stderr
+    done = kitestring("drill", "run", "--target", "kubernetes", "--output", "json")
+    assert done.returncode == 0, done.stderr + done.stdout
+    record = json.loads(done.stdout)
+    assert (record["passed"], record["target"]) == (True, "kubernetes")
+    (score,) = record["collections"]
+    assert (score["rows_restored"], score["content_match"], score["deleted_present"]) == (
+        ROWS - 2, True, 0,
+    )  # fmt: skip
+    for kind in ("namespaces", "persistentvolumes"):
+        left = node.kubectl("get", kind, "-o", "json")
+        assert "kitestring-drill-" not in left, left

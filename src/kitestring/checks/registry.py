@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from kitestring.checks import (
     alias,
     backup,
+    groups,
     index,
     index_memory,
     index_recall,
@@ -32,6 +33,7 @@ CHECKS: tuple[Check, ...] = (
     *index_memory.CHECKS,
     *index_recall.CHECKS,
     *load.CHECKS,
+    *groups.CHECKS,
     *alias.CHECKS,
     *rows.CHECKS,
     *labels.CHECKS,

@@ -8,7 +8,8 @@ from kitestring.clients.milvus.protocol import Milvus
 from kitestring.enforce.plan import rebuild_reason, show_index
 from kitestring.errors import EnforceError, MilvusError
 from kitestring.model.action import Action
-from kitestring.model.collection import Index
+from kitestring.model.collection import CollectionInfo, Index
+from kitestring.objects.groups import place, spread
 from kitestring.spec.loaded import LoadedSpec
 from kitestring.spec.models import CollectionSpec, IndexSpec
 from kitestring.spec.schema import collection_schema, wanted_index
@@ -87,21 +88,25 @@ def _rebuild_index(
     try:
         milvus.create_index(collection.name, wanted_index(spec))
     except MilvusError as error:
-        raise _put_back(milvus, collection, have, info.replicas, error) from error
-    if info.loaded:
-        milvus.load(collection.name, replicas=info.replicas)  # their number is a step of its own
+        raise _put_back(milvus, collection, have, info, error) from error
+    if info.loaded:  # as before: what the spec says of it is a step of its own
+        milvus.load(collection.name, replicas=info.replicas, groups=info.resource_groups)
     return True
 
 
 def _put_back(
-    milvus: Milvus, collection: CollectionSpec, have: Index | None, replicas: int, why: MilvusError
+    milvus: Milvus,
+    collection: CollectionSpec,
+    have: Index | None,
+    info: CollectionInfo,
+    why: MilvusError,
 ) -> MilvusError:
     """Restores the old index after the server refused the new one; the error to be raised."""
     if have is None:
         return why
     milvus.create_index(collection.name, have)
-    if replicas:
-        milvus.load(collection.name, replicas=replicas)
+    if info.replicas:
+        milvus.load(collection.name, replicas=info.replicas, groups=info.resource_groups)
     return type(why)(
         f"the server refused the index of `{collection.name}`: {why.message}; "
         f"the old one ({show_index(have)}) is back",
@@ -113,7 +118,8 @@ def _put_back(
 def _load(loaded: LoadedSpec, milvus: Milvus, collection: CollectionSpec, _: str) -> bool:
     if milvus.describe(collection.name).loaded:
         return False
-    milvus.load(collection.name, replicas=collection.load.replicas)
+    wanted = collection.load
+    milvus.load(collection.name, replicas=wanted.replicas, groups=wanted.resource_groups)
     return True
 
 
@@ -132,17 +138,26 @@ def _set_replicas(loaded: LoadedSpec, milvus: Milvus, collection: CollectionSpec
     if info.loaded:
         milvus.release(collection.name)
     try:
-        milvus.load(collection.name, replicas=wanted)
+        groups = collection.load.resource_groups or info.groups_for(wanted)
+        milvus.load(collection.name, replicas=wanted, groups=groups)
     except MilvusError as error:
         if not info.loaded:
             raise
-        milvus.load(collection.name, replicas=info.replicas)
+        milvus.load(collection.name, replicas=info.replicas, groups=info.resource_groups)
         raise type(error)(
             f"`{collection.name}` can't be loaded with {wanted} replicas: {error.message}; "
             f"it is loaded with {info.replicas} again",
             hint="each replica needs a query node of its own",
             subject=collection.name,
         ) from error
+    return True
+
+
+def _set_groups(loaded: LoadedSpec, milvus: Milvus, collection: CollectionSpec, _: str) -> bool:
+    info, groups = milvus.describe(collection.name), collection.load.resource_groups
+    if not info.loaded or spread(groups, info.replicas) == sorted(info.resource_groups):
+        return False
+    place(milvus, info, groups)
     return True
 
 
@@ -184,6 +199,7 @@ _STEPS: dict[str, Callable[[LoadedSpec, Milvus, CollectionSpec, str], bool]] = {
     "load": _load,
     "release": _release,
     "set-replicas": _set_replicas,
+    "set-groups": _set_groups,
     "create-alias": _alias,
     "move-alias": _alias,
 }

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from kitestring.checks.groups import misplaced
 from kitestring.checks.index import index_differences
 from kitestring.model.action import Action
 from kitestring.model.collection import Index, IndexState
@@ -27,6 +28,7 @@ WHY_NOT = {
     "chunking": "documents have to be cut again; run `kitestring ingest` again",
     "backup": "`kitestring backup create`, or the role `backup`, takes care of it",
     "drill": "`kitestring drill run` takes care of it",
+    "groups": "`pulumi up`, or somebody who may, gives the group its query nodes",
     "index": "the server is still at it, or a human has to look",
 }
 BUILD_FAILED = "the server failed to build it"
@@ -162,6 +164,14 @@ class _Steps:
                 f"replicas={info.replicas}",
                 f"replicas={wanted.replicas}",
                 "load.replicas",
+            )
+        elif misplaced(self.spec.load, info):
+            yield self._action(
+                "set-groups",
+                "it is loaded in other resource groups",
+                ", ".join(info.resource_groups),
+                ", ".join(self.spec.load.resource_groups),
+                "groups.placement",
             )
 
     def aliases(self) -> Iterator[Action | Refusal]:

@@ -81,7 +81,7 @@ def ensure_collection(
                 "`loaded: true` in the spec",
                 subject=name,
             )
-        milvus.load(name, replicas=wanted.load.replicas)
+        milvus.load(name, replicas=wanted.load.replicas, groups=wanted.load.resource_groups)
         made.append("load")
     for alias in wanted.aliases:
         owner = milvus.alias_owner(alias)

@@ -121,10 +121,29 @@ class CollectionInfo:
     load_state: str  # Loaded, Loading, NotLoad
     replicas: int  # 0 when not loaded
     created_at: int = 0  # ms since the epoch
+    resource_groups: tuple[str, ...] = ()  # that of each replica
 
     @property
     def loaded(self) -> bool:
         return self.load_state == "Loaded"
+
+    def groups_for(self, replicas: int) -> tuple[str, ...]:
+        """Where so many replicas belong when it is loaded again: in the groups where they are."""
+        if len(self.resource_groups) == replicas:
+            return self.resource_groups
+        return self.resource_groups if len(set(self.resource_groups)) == 1 else ()
+
+
+DEFAULT_GROUP = "__default_resource_group"  # the server's: query nodes of no other group
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceGroup:
+    """Query nodes that only replicas loaded into the group use."""
+
+    name: str
+    nodes: int  # that it is to have; of the default group: that it has
+    available: int  # that it has and that answer
 
 
 def params_as_text(params: Mapping[str, Any]) -> dict[str, str]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from kitestring.model.backup import BackupSummary
-from kitestring.model.collection import CollectionInfo, LoadedSegment, Segment
+from kitestring.model.collection import CollectionInfo, LoadedSegment, ResourceGroup, Segment
 from kitestring.model.drill import DrillSummary
 from kitestring.model.infra import InfraSnapshot
 from kitestring.model.recall import LiveRecall
@@ -70,4 +70,5 @@ class Snapshot:
     backups_overdue: tuple[str, ...] = ()  # ids of those that a prune should have removed
     drills: tuple[DrillSummary, ...] = ()
     infra: InfraSnapshot | None = None  # None: Kubernetes was not looked at
+    resource_groups: tuple[ResourceGroup, ...] | None = None  # None: they were not asked for
     seconds: float = 0.0

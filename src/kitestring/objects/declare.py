@@ -32,7 +32,7 @@ class Declared:
 
 
 def declared_objects(loaded: LoadedSpec, way: Way | None = None) -> Iterator[Declared]:
-    """What a spec asks for by `collections`, `connection.database` and `access`.
+    """What a spec asks for by `collections`, `connection.database`, `resource_groups` and `access`.
 
     Args:
         way: to the server; that of the spec's `connection` where none is given.
@@ -45,6 +45,9 @@ def declared_objects(loaded: LoadedSpec, way: Way | None = None) -> Iterator[Dec
         yield Declared("database", name, {**connection, "name": database})
         base = (name,)
     within = {**connection, "database": database}
+    for group in loaded.spec.resource_groups:
+        props = {**connection, "name": group.name, "nodes": group.nodes}
+        yield Declared("resource group", f"resource-group-{group.name}", props)
     for collection in loaded.spec.collections:
         yield from _collection(loaded, collection, within, base)
     yield from _access(loaded, connection, within, base)
@@ -93,8 +96,14 @@ def _collection(
         )
     yield from parts
     load = f"load-{name}"
-    state = {"collection": name, "loaded": spec.load.loaded, "replicas": spec.load.replicas}
-    yield Declared("load state", load, within | state, (own, *(p.name for p in parts)), of=own)
+    state: dict[str, Any] = {
+        "collection": name, "loaded": spec.load.loaded, "replicas": spec.load.replicas,
+    }  # fmt: skip
+    if spec.load.resource_groups:
+        state["resource_groups"] = list(spec.load.resource_groups)
+    groups = [f"resource-group-{group}" for group in spec.load.resource_groups]
+    after = (own, *(p.name for p in parts), *groups)
+    yield Declared("load state", load, within | state, after, of=own)
     for alias in spec.aliases:  # an alias leads to what can answer
         props = within | {"name": alias, "collection": name}
         yield Declared("alias", f"alias-{alias}", props, (own, load), of=own)

@@ -154,8 +154,9 @@ class Collection(Kind):
         gone = [k for k in changed if k and k not in named]
         if any(d.what == "description" for d in differences) and _can_describe(server.version()):
             setting[_DESCRIPTION] = wanted.get("description", "")
-        replicas = server.describe(name).replicas if _RELEASED & set(changed) else 0
-        if replicas:
+        info = server.describe(name)
+        reloads = bool(info.replicas and _RELEASED & set(changed))
+        if reloads:
             server.release(name)
         try:
             if setting:
@@ -163,8 +164,8 @@ class Collection(Kind):
             if gone:
                 server.admin.drop_properties(name, gone)
         finally:
-            if replicas:
-                server.load(name, replicas=replicas)
+            if reloads:
+                server.load(name, replicas=info.replicas, groups=info.resource_groups)
 
     def drop(self, session: Session, props: Props) -> None:
         if session.has_database(props["database"]):

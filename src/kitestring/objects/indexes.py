@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from pydantic import ValidationError
 
 from kitestring.checks.index import index_differences
+from kitestring.clients.milvus.protocol import Milvus
 from kitestring.errors import MilvusError, ProvisionRefused
 from kitestring.model.collection import CollectionInfo, Index
 from kitestring.objects.base import (
@@ -19,6 +20,7 @@ from kitestring.objects.base import (
     common,
     moved,
 )
+from kitestring.objects.groups import place, spread
 from kitestring.spec.models import IndexSpec
 from kitestring.spec.schema import wanted_index
 
@@ -26,6 +28,8 @@ REBUILT = (
     "built anew in place: until it is done, searches fall back to reading every row "
     "(exact, and slower)"
 )
+GROUPS = "resource_groups"
+MOVED = "moved to the nodes of other groups: until a replica is loaded there, searches may fail"
 RELOADED = "released and loaded again: searches fail for as long as that takes"
 
 
@@ -84,7 +88,7 @@ class IndexOn(Kind):
             if have is not None:  # the old one back, so that the collection can be searched
                 server.create_index(name, have)
                 if info.replicas:
-                    server.load(name, replicas=info.replicas)
+                    server.load(name, replicas=info.replicas, groups=info.resource_groups)
             raise ProvisionRefused(
                 f"the server refused the index of `{name}`: {error.message}"
                 + ("; the old one is back" if have else ""),
@@ -92,7 +96,7 @@ class IndexOn(Kind):
                 subject=name,
             ) from None
         if info.replicas:
-            server.load(name, replicas=info.replicas)
+            server.load(name, replicas=info.replicas, groups=info.resource_groups)
 
     def drop(self, session: Session, props: Props) -> None:
         info = _described(session, props)
@@ -122,24 +126,38 @@ class Load(Kind):
             for what in ("loaded", "replicas")
             if wanted[what] != found.get(what)
         ]
-        # how often something is loaded that is not to be loaded says nothing
-        return differences if wanted["loaded"] else differences[:1]
+        # how often something is loaded that is not to be loaded says nothing, nor does where
+        if not wanted["loaded"]:
+            return differences[:1]
+        groups, there = wanted.get(GROUPS) or [], found.get(GROUPS) or []
+        if groups != there:
+            differences.append(Difference(GROUPS, _named(groups), _named(there), adds=True))
+        return differences
+
+    def leftovers(self, old: Props, new: Props) -> list[Difference]:
+        if not old.get(GROUPS) or new.get(GROUPS):
+            return []
+        return [Difference(GROUPS, _named([]), _named(old[GROUPS]))]
 
     def find(self, session: Session, wanted: Props) -> dict[str, Any] | None:
         info = _described(session, wanted)
         if info is None:
             return None
         replicas = info.replicas if info.loaded else wanted.get("replicas", 1)
-        return common(wanted) | {
+        found = common(wanted) | {
             "collection": info.name,
             "loaded": info.load_state != "NotLoad",
             "replicas": replicas,
         }
+        if named := wanted.get(GROUPS):  # where it is loaded matters to who says so
+            as_wanted = not info.loaded or spread(named, replicas) == sorted(info.resource_groups)
+            found[GROUPS] = named if as_wanted else sorted(set(info.resource_groups))
+        return found
 
     def make(self, session: Session, wanted: Props) -> None:
         raise ProvisionRefused(
             f"the collection `{wanted['collection']}` is gone: it can't be loaded",
-            hint="make the collection first; of a stack: pulumi up --refresh",
+            hint="pulumi up --refresh",
             subject=str(wanted["collection"]),
         )
 
@@ -147,19 +165,21 @@ class Load(Kind):
         self, session: Session, wanted: Props, found: Props, differences: Sequence[Difference]
     ) -> None:
         server, name = session.server(wanted["database"]), wanted["collection"]
-        have, replicas = server.describe(name).replicas, int(wanted["replicas"])
-        if have:
-            server.release(name)
-        if not wanted["loaded"]:
-            return
+        info, replicas = server.describe(name), int(wanted["replicas"])
+        groups = tuple(wanted.get(GROUPS) or ())
         try:
-            server.load(name, replicas=replicas)
+            if info.loaded and {d.what for d in differences} == {GROUPS}:
+                place(server, info, groups)
+                return
+            if info.load_state != "NotLoad":
+                server.release(name)
+            if wanted["loaded"]:
+                _load(server, info, replicas, groups)
         except MilvusError as error:
-            if have:
-                server.load(name, replicas=have)
+            where = f" in {', '.join(groups)}" if groups else ""
             raise ProvisionRefused(
-                f"`{name}` can't be loaded with {replicas} replicas: {error.message}"
-                + (f"; it is loaded with {have} again" if have else ""),
+                f"`{name}` can't be loaded with {replicas} replicas{where}: {error.message}"
+                + (f"; it is loaded with {info.replicas} again" if info.replicas else ""),
                 hint="each replica needs a query node of its own, and memory for the collection",
                 subject=name,
             ) from None
@@ -170,7 +190,24 @@ class Load(Kind):
             session.server(props["database"]).release(info.name)
 
     def effect(self, differences: Sequence[Difference]) -> str:
-        return RELOADED if any(d.what == "replicas" for d in differences) else ""
+        changed = {d.what for d in differences}
+        if "replicas" in changed:
+            return RELOADED
+        return MOVED if GROUPS in changed else ""
+
+
+def _named(groups: Sequence[str]) -> str:
+    return ", ".join(groups) or "the default group"
+
+
+def _load(server: Milvus, info: CollectionInfo, replicas: int, groups: Sequence[str]) -> None:
+    """Loads it; as it was loaded before, where that fails."""
+    try:
+        server.load(info.name, replicas=replicas, groups=groups or info.groups_for(replicas))
+    except MilvusError:
+        if info.replicas:
+            server.load(info.name, replicas=info.replicas, groups=info.resource_groups)
+        raise
 
 
 class Alias(Kind):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from kitestring.clients.milvus.protocol import Milvus
 from kitestring.model.evidence import Evidence
 from kitestring.model.snapshot import Snapshot
+from kitestring.observe.groups import observe_groups
 from kitestring.observe.recall import probe_recall
 from kitestring.spec.loaded import LoadedSpec
 
@@ -14,5 +15,6 @@ Probe = Callable[[LoadedSpec, Milvus, Snapshot], Snapshot]
 
 PROBES: Mapping[Evidence, Probe] = {
     Evidence.RECALL: probe_recall,
+    Evidence.GROUPS: observe_groups,
 }
 """Run in this order, those that are wanted; the rows are read before, by the snapshot itself."""

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from kitestring.spec.groups import GroupName
 from kitestring.spec.proofs import RecallProof
 from kitestring.spec.types import Model, Name, across
 
@@ -166,6 +167,11 @@ class Load(Model):
 
     loaded: bool = Field(True, description="ready to be searched")
     replicas: int = Field(1, ge=1, le=64, description="copies in memory")
+    resource_groups: list[GroupName] = Field(
+        [],
+        description="of `resource_groups`: one for all replicas, or one for each; omit for the "
+        "server's default group",
+    )
 
 
 class Chunking(Model):

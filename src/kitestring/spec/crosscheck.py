@@ -16,6 +16,7 @@ from kitestring.spec.crosscheck_backup import check_backup
 from kitestring.spec.crosscheck_collection import check_collection
 from kitestring.spec.crosscheck_config import check_config
 from kitestring.spec.crosscheck_deployment import check_deployment, deployed_version
+from kitestring.spec.crosscheck_groups import check_groups
 from kitestring.spec.crosscheck_proofs import check_proofs
 from kitestring.spec.crosscheck_schedule import check_schedule
 from kitestring.spec.crosscheck_version import check_version
@@ -44,6 +45,7 @@ def crosscheck(data: Mapping[str, Any]) -> Iterator[Problem]:
     yield from check_config(data)
     yield from check_version(data, deployed_version(data))
     yield from check_access(data)
+    yield from check_groups(data)
     yield from check_backup(data)
     yield from check_schedule(data)
     yield from check_proofs(data)

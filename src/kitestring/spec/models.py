@@ -39,6 +39,7 @@ from kitestring.spec.embedding import (
     LocalModelOptions,
     SentenceTransformersModel,
 )
+from kitestring.spec.groups import ResourceGroup
 from kitestring.spec.objectives import Objectives, RecallObjective
 from kitestring.spec.stores import SegmentStore
 from kitestring.spec.suppression import Suppression
@@ -70,6 +71,7 @@ __all__ = [
     "Objectives",
     "PortForward",
     "RecallObjective",
+    "ResourceGroup",
     "Search",
     "SentenceTransformersModel",
     "Spec",
@@ -93,6 +95,9 @@ class Spec(Model):
     )
     models: list[EmbeddingModel] = Field([], description="embedding models")
     collections: list[CollectionSpec] = Field([], description="what the server must hold")
+    resource_groups: list[ResourceGroup] = Field(
+        [], description="query nodes set apart for some collections"
+    )
     access: Access | None = Field(
         None, description="users, roles and grants; omit to leave them alone"
     )

@@ -256,7 +256,9 @@ class FakeServer:
             indexes=(*table.info.indexes, IndexState(index, rows, rows, 0, "Finished")),
         )
 
-    def load(self, name: str, *, replicas: int = 1, wait: bool = True) -> None:
+    def load(
+        self, name: str, *, replicas: int = 1, groups: Sequence[str] = (), wait: bool = True
+    ) -> None:
         if replicas > 1:
             raise MilvusError("too few query nodes")
         table = self.table(name)

@@ -31,6 +31,8 @@ def test_ids_are_stable():
         "index.recall",
         "load.state",
         "load.replicas",
+        "groups.nodes",
+        "groups.placement",
         "alias.drift",
         "rows.scan",
         "ledger.absent",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -68,7 +68,9 @@ class MemoryMilvus:
         left = tuple(i for i in self.infos[name].indexes if i.index.name != index_name)
         self._change(name, indexes=left)
 
-    def load(self, name: str, *, replicas: int = 1, wait: bool = True) -> None:
+    def load(
+        self, name: str, *, replicas: int = 1, groups: Sequence[str] = (), wait: bool = True
+    ) -> None:
         self.calls.append(f"load {name} {replicas}")
         if replicas > self.nodes:
             raise MilvusError("not enough query nodes")

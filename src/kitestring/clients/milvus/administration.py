@@ -181,21 +181,6 @@ class Administration:
             timeout=self._timeout,
         )
 
-    # --- resource groups
-
-    def list_resource_groups(self) -> list[str]:
-        with self._call("list resource groups"):
-            return sorted(self._client.list_resource_groups(timeout=self._timeout))
-
-    def create_resource_group(self, name: str) -> None:
-        with self._call("create a resource group"):
-            self._client.create_resource_group(name, timeout=self._timeout)
-
-    def drop_resource_group(self, name: str) -> None:
-        """The server refuses while it has nodes."""
-        with self._call("drop a resource group"):
-            self._client.drop_resource_group(name, timeout=self._timeout)
-
     @contextmanager
     def _call(self, what: str) -> Iterator[None]:
         try:

@@ -21,6 +21,7 @@ from kitestring.clients.milvus.administration import Administration
 from kitestring.clients.milvus.columnar import Columnar
 from kitestring.clients.milvus.failures import translated
 from kitestring.clients.milvus.filters import LARGEST, among, every, within
+from kitestring.clients.milvus.groups import Groups
 from kitestring.clients.milvus.protocol import Flushed, Hit, ImportState
 from kitestring.clients.milvus.values import (
     field_options,
@@ -33,6 +34,7 @@ from kitestring.clients.milvus.waiting import wait_until as wait_until
 from kitestring.clients.milvus.wire import record_batch
 from kitestring.errors import CollectionNotFound, MilvusError, RowsHidden
 from kitestring.model.collection import (
+    DEFAULT_GROUP,
     CollectionInfo,
     Index,
     LoadedSegment,
@@ -107,6 +109,11 @@ class MilvusServer:
         return Administration(self._client, self.uri, self.database, self._timeout)
 
     @property
+    def groups(self) -> Groups:
+        """Resource groups: query nodes set apart."""
+        return Groups(self._call, self.database)
+
+    @property
     def columnar(self) -> Columnar:
         """Rows by column, many at a time."""
         return Columnar(self._call, self.database, self._timeout)
@@ -137,7 +144,7 @@ class MilvusServer:
             raw = client.describe_collection(name, timeout=self._timeout)
             physical = raw["collection_name"]
             load = client.get_load_state(physical, timeout=self._timeout)["state"].name
-            replicas = self._replicas(raw["collection_id"], physical) if load == "Loaded" else 0
+            placed = self._placement(raw["collection_id"], physical) if load == "Loaded" else ()
             return CollectionInfo(
                 name=physical,
                 id=int(raw["collection_id"]),
@@ -155,7 +162,8 @@ class MilvusServer:
                     for n in sorted(client.list_indexes(physical, timeout=self._timeout))
                 ),
                 load_state=load,
-                replicas=replicas,
+                replicas=len(placed),
+                resource_groups=placed,
                 # a hybrid timestamp: 46 bits of ms, 18 bits of counter
                 created_at=int(raw.get("created_timestamp", 0)) >> 18,
             )
@@ -170,7 +178,8 @@ class MilvusServer:
         pairs = zip(names, list(answer.partitionIDs) or range(len(names)), strict=True)
         return tuple(sorted((Partition(n, int(i)) for n, i in pairs), key=lambda p: p.name))
 
-    def _replicas(self, collection: int, name: str) -> int:
+    def _placement(self, collection: int, name: str) -> tuple[str, ...]:
+        """The resource group of each replica of a loaded collection."""
         try:
             answer = self._call(
                 "GetReplicas",
@@ -179,24 +188,17 @@ class MilvusServer:
         except MilvusError as error:
             cause = error.__cause__
             if isinstance(cause, grpc.RpcError) and cause.code() is grpc.StatusCode.UNIMPLEMENTED:
-                return 1  # milvus-lite: a server of one process
+                return (DEFAULT_GROUP,)  # milvus-lite: a server of one process
             if "no available nodes in replica" not in error.message:
                 raise
             try:  # query nodes are missing: that is when somebody wants to look
-                return self._placed_replicas(name)
+                names = [group.name for group in self.groups.all()]
+                return tuple(
+                    n for n in names for _ in range(self.groups.collections(n).get(name, 0))
+                )
             except MilvusError:  # a user who may not see resource groups
                 raise error from None
-        return len(answer.replicas)
-
-    def _placed_replicas(self, name: str) -> int:
-        """Replicas of a loaded collection, those that have no query node included."""
-        groups = self._call("ListResourceGroups", milvus_pb2.ListResourceGroupsRequest())
-        found = 0
-        for group in groups.resource_groups:
-            request = milvus_pb2.DescribeResourceGroupRequest(resource_group=group)
-            said = self._call("DescribeResourceGroup", request)
-            found += said.resource_group.num_loaded_replica.get(name, 0)
-        return found
+        return tuple(sorted(r.resource_group_name or DEFAULT_GROUP for r in answer.replicas))
 
     def segments(self, name: str) -> list[Segment]:
         with translated(self.uri):
@@ -299,9 +301,13 @@ class MilvusServer:
         with translated(self.uri):
             self._client.drop_index(name, index_name, timeout=self._timeout)
 
-    def load(self, name: str, *, replicas: int = 1, wait: bool = True) -> None:
+    def load(
+        self, name: str, *, replicas: int = 1, groups: Sequence[str] = (), wait: bool = True
+    ) -> None:
         with translated(self.uri):
-            self._client.load_collection(name, replica_number=replicas, _async=not wait)
+            self._client.load_collection(
+                name, replica_number=replicas, _async=not wait, **_placed(groups)
+            )
 
     def release(self, name: str) -> None:
         with translated(self.uri):
@@ -554,13 +560,20 @@ class MilvusServer:
             answer = getattr(self._stub, method)(
                 request, timeout=timeout or self._timeout, metadata=self._metadata
             )
-        status = answer.status
+        status = getattr(answer, "status", answer)  # some calls answer with nothing else
         if status.code or status.error_code:
             from pymilvus.exceptions import MilvusException
 
             with translated(self.uri):
                 raise MilvusException(status.code or status.error_code, status.reason)
         return answer
+
+
+def _placed(groups: Sequence[str]) -> dict[str, list[str]]:
+    """The argument that loads replicas into resource groups: one for all of them, or one each."""
+    if set(groups) <= {DEFAULT_GROUP}:
+        return {}
+    return {"resource_groups": list(groups) if len(set(groups)) > 1 else [groups[0]]}
 
 
 def _channel(uri: str, ca_file: str, server_name: str) -> grpc.Channel:

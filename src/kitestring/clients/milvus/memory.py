@@ -11,10 +11,12 @@ from typing import Any
 from kitestring.errors import AuthenticationFailed, CollectionNotFound, MilvusError
 from kitestring.model.access import Privilege
 from kitestring.model.collection import (
+    DEFAULT_GROUP,
     CollectionInfo,
     Index,
     IndexState,
     Partition,
+    ResourceGroup,
     Schema,
     Segment,
 )
@@ -34,6 +36,7 @@ class MemoryCluster:
         default_factory=lambda: {"admin": set(), "public": set()}
     )
     query_nodes: int = 1
+    groups: dict[str, int] = field(default_factory=dict)  # resource group -> query nodes
     server_version: str = "2.3.5"
     calls: list[tuple[str, ...]] = field(default_factory=list)
 
@@ -59,6 +62,10 @@ class MemoryMilvus:
     @property
     def admin(self) -> MemoryAdmin:
         return MemoryAdmin(self)
+
+    @property
+    def groups(self) -> MemoryGroups:
+        return MemoryGroups(self)
 
     @property
     def _collections(self) -> dict[str, CollectionInfo]:
@@ -138,17 +145,21 @@ class MemoryMilvus:
         kept = tuple(i for i in self._info(name).indexes if i.index.name != index_name)
         self._set(name, indexes=kept)
 
-    def load(self, name: str, *, replicas: int = 1, wait: bool = True) -> None:
-        self._did("load", name, str(replicas))
+    def load(
+        self, name: str, *, replicas: int = 1, groups: Sequence[str] = (), wait: bool = True
+    ) -> None:
+        placed = tuple(groups) if len(groups) > 1 else (*groups, DEFAULT_GROUP)[:1] * replicas
+        self._did("load", name, str(replicas), *sorted(set(placed) - {DEFAULT_GROUP}))
         if not self._info(name).indexes:
             raise MilvusError("there is no vector index on collection, please create index first")
-        if replicas > self.cluster.query_nodes:
+        there = {g.name: g.available for g in self.groups.all()}
+        if any(placed.count(group) > there.get(group, 0) for group in placed):
             raise MilvusError("service resource insufficient: no enough query nodes")
-        self._set(name, load_state="Loaded", replicas=replicas)
+        self._set(name, load_state="Loaded", replicas=replicas, resource_groups=placed)
 
     def release(self, name: str) -> None:
         self._did("release", name)
-        self._set(name, load_state="NotLoad", replicas=0)
+        self._set(name, load_state="NotLoad", replicas=0, resource_groups=())
 
     def create_alias(self, name: str, alias: str) -> None:
         self._did("create_alias", alias, name)
@@ -187,8 +198,50 @@ class MemoryMilvus:
         self.cluster.calls.append(what)
 
 
+class MemoryGroups:
+    """Implements `MilvusGroups`."""
+
+    def __init__(self, milvus: MemoryMilvus) -> None:
+        self._milvus = milvus
+        self._cluster = milvus.cluster
+
+    def all(self) -> tuple[ResourceGroup, ...]:
+        free = self._cluster.query_nodes - sum(self._cluster.groups.values())
+        groups = {**self._cluster.groups, DEFAULT_GROUP: free}
+        return tuple(ResourceGroup(n, count, count) for n, count in sorted(groups.items()))
+
+    def create(self, name: str, nodes: int) -> None:
+        self.resize(name, nodes)
+
+    def resize(self, name: str, nodes: int) -> None:
+        self._cluster.calls.append(("resize_group", name, str(nodes)))
+        others = sum(n for group, n in self._cluster.groups.items() if group != name)
+        if others + nodes > self._cluster.query_nodes:
+            raise MilvusError("nodes not enough")
+        self._cluster.groups[name] = nodes
+
+    def drop(self, name: str) -> None:
+        self._cluster.calls.append(("drop_group", name))
+        if self.collections(name):
+            raise MilvusError("some replicas still loaded in resource group")
+        del self._cluster.groups[name]
+
+    def collections(self, name: str) -> dict[str, int]:
+        infos = [i for there in self._cluster.databases.values() for i in there.values()]
+        return {i.name: i.resource_groups.count(name) for i in infos if name in i.resource_groups}
+
+    def move_replicas(self, collection: str, source: str, target: str, count: int) -> None:
+        self._cluster.calls.append(("move_replicas", collection, source, target, str(count)))
+        placed = list(self._milvus.describe(collection).resource_groups)
+        if target in placed:
+            raise MilvusError("dynamically increase replica num is unsupported")
+        for _ in range(count):
+            placed[placed.index(source)] = target
+        self._milvus._set(collection, resource_groups=tuple(placed))
+
+
 class MemoryAdmin:
-    """Implements `MilvusAdmin`, but for resource groups."""
+    """Implements `MilvusAdmin`."""
 
     def __init__(self, milvus: MemoryMilvus) -> None:
         self._milvus = milvus

@@ -37,8 +37,9 @@ class Collection(Object, module="milvus", name="Collection"):
 
 
 def _of(kind: str) -> type[Object]:
-    """The class of a kind that has nothing of its own: `load state` is `…:milvus:Load`."""
-    token = kind.partition(" ")[0].capitalize()
+    """The class of a kind that has nothing of its own: `resource group` is
+    `…:milvus:ResourceGroup`, and `load state` is `…:milvus:Load`."""
+    token = "".join(word.capitalize() for word in kind.removesuffix(" state").split())
     naming = {"module": "milvus", "name": token}
     return types.new_class(token, (Object,), naming, lambda body: body.update(kind=kind))
 

@@ -10,7 +10,6 @@ class Evidence(enum.StrEnum):
 
     RECALL = "recall"  # every vector, against the answers of the index
     ROWS = "rows"  # short columns of every row, set against the ledger
-
     GROUPS = "groups"  # the server's resource groups and their query nodes
 
 

@@ -11,9 +11,9 @@ short_description: Keeps the index of a field
 version_added: 0.1.0
 author: The Kitestring authors (@kitestring)
 description:
-  - Makes, changes or drops the index of one field. Another definition is built anew in place: the
-    collection is released for it and loaded again, and searches are exact, and slower, until it is
-    built. No row is lost by it.
+  - Makes, changes or drops the index of one field. For another definition
+    the collection is released, the index built anew, and the collection loaded again; searches are
+    exact, and slower, until it is built. No row is lost by it.
   - What is not named is taken from the spec where the spec has the index.
 extends_documentation_fragment:
   - kitestring.milvus.spec
@@ -37,7 +37,7 @@ options:
     description: Such as V(COSINE); of an index on a vector.
     type: str
   params:
-    description: Such as C({M: 16, efConstruction: 200}).
+    description: Parameters of its type, such as C(M) and C(efConstruction) of V(HNSW).
     type: dict
   index_name:
     description: The index's name; that of the field by default.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import yaml
 from kitestring.errors import LocalError
 from kitestring.local import running
 from kitestring.local.wheel import find_wheel
-from tests.ansible.conftest import PlayFor
+from tests.ansible.conftest import Play, PlayFor
 
 ROOT_TOKEN = "root:Milvus"
 FIELDS = [
@@ -21,6 +22,11 @@ FIELDS = [
 ]
 GRANT = {"object": "Collection", "name": "*", "privileges": ["Search", "Query"]}
 FLAT = {"collection": "made", "field": "v", "type": "FLAT", "metric": "L2"}
+NO_ROLES = dict.fromkeys(
+    ("tenant_id", "doc_id", "chunk_index", "text", "content_hash", "embedding_model", "chunker",
+     "last_embedded_at"),
+    "none",
+)  # fmt: skip
 PASSWORD, SECOND = "first-password", "second-password"
 # module, options of each step; what has to be there comes before, and goes after
 LIFE: list[tuple[str, dict[str, Any]]] = [
@@ -108,3 +114,70 @@ def test_failures_say_what_kind_they_are(guarded: Path, play: PlayFor, tmp_path:
     assert wrong.code == 2
     assert '"code": "milvus.authentication"' in wrong.output
     assert "wrong-one" not in wrong.output
+
+
+def test_what_somebody_widened_is_taken_back(guarded: Path, play: PlayFor, tmp_path: Path) -> None:
+    """The spec's access, partitions and properties: kept by the role, corrected, and told of."""
+    from kitestring.clients.milvus.client import MilvusServer
+    from kitestring.model.access import Privilege
+
+    secrets_of = {"KS_TOKEN": ROOT_TOKEN, "APP_PASSWORD": PASSWORD}
+    document = yaml.safe_load(guarded.read_text())
+    spec = tmp_path / "access.yaml"
+    columns = [{**FIELDS[0]}, {**FIELDS[1]}]
+    spec.write_text(
+        yaml.safe_dump(
+            {
+                **document,
+                "collections": [
+                    {
+                        "name": "kept",
+                        "columns": columns,
+                        "fields": {"vector": "v", **NO_ROLES},
+                        "indexes": [{"field": "v", "type": "FLAT", "metric": "L2"}],
+                        "partitions": ["p"],
+                        "properties": {"collection.ttl.seconds": "600"},
+                    }
+                ],
+                "access": {
+                    "roles": [{"name": "reader", "grants": [{**GRANT, "name": "kept"}]}],
+                    "users": [
+                        {"name": "app", "password": {"env": "APP_PASSWORD"}, "roles": ["reader"]}
+                    ],
+                },
+            }
+        )
+    )
+    secrets = [json.dumps({"kitestring_secrets": secrets_of})]
+
+    def reconcile(*flags: str) -> Play:
+        done = play(
+            "playbooks/day2.yml", spec, "--tags", "reconcile", "--diff", *flags, variables=secrets
+        )
+        assert done.code == 0, done.output
+        assert PASSWORD not in done.output
+        return done
+
+    assert reconcile().changed == 1
+    assert reconcile().changed == 0
+    with MilvusServer(document["connection"]["uri"], token=ROOT_TOKEN, timeout=20) as milvus:
+        wide = Privilege("Global", "*", "DropCollection")
+        milvus.admin.grant("reader", wide)
+        milvus.admin.take_role("app", "reader")
+        milvus.admin.alter_collection("kept", {"collection.ttl.seconds": "1"})
+        foretold = reconcile("--check")
+        assert wide in milvus.admin.privileges("reader")
+        done = reconcile()
+        for line in (
+            "-guarded/kept/property/collection.ttl.seconds: 1\n",
+            "+guarded/kept/property/collection.ttl.seconds: 600\n",
+            "+guarded/access/user/app: ",
+            "-guarded/access/grant/reader: ",
+        ):
+            assert line in foretold.output
+            assert line in done.output
+        assert "DropCollection" in done.output
+        assert {p.privilege for p in milvus.admin.privileges("reader")} == {"Search", "Query"}
+        assert milvus.admin.roles_of("app") == ("reader",)
+        assert milvus.describe("kept").properties["collection.ttl.seconds"] == "600"
+        assert reconcile().changed == 0

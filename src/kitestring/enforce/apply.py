@@ -32,7 +32,7 @@ def apply(
     """
     done = []
     for action in actions:
-        step = _STEPS.get(action.kind)
+        step = STEPS.get(action.kind)
         if step is None:
             raise EnforceError(f"no step is known for `{action.kind}`", subject=action.subject)
         _, name, *rest = action.subject.split("/", 2)
@@ -192,7 +192,7 @@ def _index_on(milvus: Milvus, name: str, field: str) -> Index | None:
     return next((i.index for i in indexes if i.index.field == field), None)
 
 
-_STEPS: dict[str, Callable[[LoadedSpec, Milvus, CollectionSpec, str], bool]] = {
+STEPS: dict[str, Callable[[LoadedSpec, Milvus, CollectionSpec, str], bool]] = {
     "create-collection": _create_collection,
     "create-index": _create_index,
     "rebuild-index": _rebuild_index,

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from kitestring.clients.milvus.way import way_of
 from kitestring.errors import EnforceRefused, UsageError
 from kitestring.objects.access import CHECK
-from kitestring.objects.base import Difference, Kind, Props, Session
+from kitestring.objects.base import Difference, Kind, Props, Server, Session
 from kitestring.objects.declare import declared_objects
 from kitestring.objects.kinds import KINDS
 from kitestring.objects.session import LiveSession
@@ -40,12 +40,23 @@ class KeptObject:
         return bool(self.differences)
 
 
-class GivenPassword(LiveSession):
-    """A session that is handed the password of a user."""
+class SpecSession(LiveSession):
+    """A session of the spec's connection.
 
-    def __init__(self, loaded: LoadedSpec, password: str | None) -> None:
+    Args:
+        connected: a connection to the spec's database that is open already.
+        password: of the user that is kept.
+    """
+
+    def __init__(
+        self, loaded: LoadedSpec, connected: Server | None = None, password: str | None = None
+    ) -> None:
         super().__init__(way_of(loaded).plain(), frozenset(), frozenset())
+        self._connected = {loaded.spec.connection.database: connected} if connected else {}
         self._given = password
+
+    def server(self, database: str = "default") -> Server:
+        return self._connected.get(database) or super().server(database)
 
     def password(self, reference: Props) -> str:
         if reference.get("given") and self._given is not None:
@@ -89,7 +100,7 @@ def keep_object(
         given["fields"] = _fields(given["fields"])
     if password is not None:
         given["password"] = {"given": True}
-    session = session or GivenPassword(loaded, password)
+    session = session or SpecSession(loaded, password=password)
     wanted = {**_declared(loaded, one, given), **given}
     found = one.find(session, wanted)
     if not present:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from kitestring.enforce.apply import apply
+from kitestring.enforce.apply import STEPS, apply
+from kitestring.enforce.definitions import definition_steps, keep_definitions
 from kitestring.enforce.lock import exclusive
+from kitestring.enforce.objects import SpecSession
 from kitestring.enforce.plan import Plan, Refusal, plan
 from kitestring.errors import EnforceError
 from kitestring.model.action import Action
@@ -56,7 +58,10 @@ def reconcile(
     dry_run: bool = False,
     on_event: Callable[[Action], None] = lambda _: None,
 ) -> Reconciliation:
-    """Brings schema, indexes, load state and aliases back to the spec. Rows are not touched.
+    """Brings definitions, load state, aliases and access back to the spec. Rows are not touched.
+
+    First collections, indexes, load state and aliases, then partitions, properties, roles, grants
+    and users.
 
     After the steps the cluster is observed again: a difference that is still there is an error.
 
@@ -73,16 +78,22 @@ def reconcile(
         exclusive(loaded.state_dir / "reconcile.lock", "reconciliation", dry_run=dry_run),
         connect(loaded) as milvus,
     ):
+        session = SpecSession(loaded, milvus)
 
         def look() -> Plan:
             snapshot = observe(loaded, milvus, wanted=())
             report = run_drift(loaded, snapshot, only=CHECKS, without=ALL)
-            return plan(loaded, snapshot, report.counted)
+            definitions = definition_steps(loaded, session)
+            answered = {(step.check, step.subject) for step in definitions}
+            left = [f for f in report.counted if (f.check, f.subject) not in answered]
+            found = plan(loaded, snapshot, left)
+            return replace(found, actions=(*found.actions, *definitions))
 
         first = look()
         if dry_run or not first.actions:
             return Reconciliation(first.actions, (), first.unfixable, dry_run)
-        done = apply(loaded, milvus, first.actions, on_event)
+        steps = [action for action in first.actions if action.kind in STEPS]
+        done = [*apply(loaded, milvus, steps, on_event), *keep_definitions(loaded, session)]
         second = look()
     if second.actions:
         left = "; ".join(f"{a.subject}: {a.reason}" for a in second.actions)

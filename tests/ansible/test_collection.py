@@ -1,0 +1,113 @@
+"""The collection as others get it: built, installed elsewhere, documented, used by its names."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.ansible.conftest import ROOT
+
+MODULES = sorted(f"kitestring.milvus.{f.stem}" for f in (ROOT / "plugins/modules").glob("*.py"))
+ROLES = sorted(f.name for f in (ROOT / "roles").iterdir() if (f / "meta").is_dir())
+
+
+def ansible(program: str, *arguments: str, cwd: Path, **env: str) -> str:
+    tool = Path(sys.executable).with_name(program)
+    if not tool.exists():
+        pytest.skip(f"{program} is not installed (the `ansible` extra)")
+    done = subprocess.run(
+        [str(tool), *arguments],
+        cwd=cwd,
+        env={**os.environ, "ANSIBLE_NOCOLOR": "1", **env},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that knows nothing of the checkout, with the collection installed below it."""
+    folder = tmp_path_factory.mktemp("estate")
+    ansible("ansible-galaxy", "collection", "build", "--output-path", str(folder), cwd=ROOT)
+    (archive,) = folder.glob("kitestring-milvus-*.tar.gz")
+    ansible(
+        "ansible-galaxy", "collection", "install", "--offline", "-p", str(folder), str(archive),
+        cwd=folder,
+    )  # fmt: skip
+    return folder
+
+
+def test_only_what_ansible_needs_is_in_the_archive(installed: Path) -> None:
+    there = installed / "ansible_collections" / "kitestring" / "milvus"
+    names = {f.name for f in there.iterdir()}
+    assert {"plugins", "roles", "playbooks", "meta", "README.md", "LICENSE"} <= names
+    assert not names & {"src", "tests", "infra", "charts", ".git", ".venv", "pyproject.toml"}
+    assert not list(there.rglob("*.tar.gz"))
+    assert not [f for f in there.rglob("*") if f.is_symlink()]
+
+
+def test_every_module_and_role_documents_itself(installed: Path) -> None:
+    paths = {"ANSIBLE_COLLECTIONS_PATH": str(installed)}
+    told: dict[str, Any] = json.loads(
+        ansible("ansible-doc", "-t", "module", "--json", *MODULES, cwd=installed, **paths)
+    )
+    assert sorted(told) == MODULES
+    for name, page in told.items():
+        assert page["examples"].count(f"{name}:"), name
+        assert {"code", "hint"} <= set(page["return"]), name
+        assert {"check_mode", "diff_mode"} <= set(page["doc"]["attributes"]), name
+    listed = ansible("ansible-doc", "-l", "kitestring.milvus", cwd=installed, **paths)
+    assert all(name in listed for name in MODULES)
+    roles = json.loads(
+        ansible(
+            "ansible-doc", "-t", "role", "--json",
+            *(f"kitestring.milvus.{name}" for name in ROLES), cwd=installed, **paths,
+        )
+    )  # fmt: skip
+    assert sorted(roles) == [f"kitestring.milvus.{name}" for name in ROLES]
+    for name in ROLES:
+        assert (ROOT / "roles" / name / "README.md").is_file(), name
+
+
+def test_every_module_is_in_the_action_group() -> None:
+    groups = yaml.safe_load((ROOT / "meta/runtime.yml").read_text())["action_groups"]
+    assert [f"kitestring.milvus.{name}" for name in groups["milvus"]] == MODULES
+
+
+def test_its_names_work_where_it_was_installed(installed: Path) -> None:
+    spec = installed / "cluster.yaml"
+    spec.write_text(
+        "version: 1\ncluster: {name: elsewhere}\nstate: state\n"
+        'connection: {uri: "http://127.0.0.1:1"}\n'
+    )
+    book = installed / "site.yml"
+    book.write_text(
+        yaml.safe_dump(
+            [
+                {
+                    "hosts": "localhost",
+                    "connection": "local",
+                    "gather_facts": False,
+                    "vars": {"ansible_python_interpreter": sys.executable},
+                    "tasks": [
+                        {"kitestring.milvus.milvus_info": {"spec": str(spec)}, "register": "told"},
+                        {"ansible.builtin.debug": {"var": "told.cluster"}},
+                    ],
+                }
+            ]
+        )
+    )
+    paths = {"ANSIBLE_COLLECTIONS_PATH": str(installed)}
+    assert '"told.cluster": "elsewhere"' in ansible(
+        "ansible-playbook", "-i", "localhost,", str(book), cwd=installed, **paths
+    )

@@ -147,8 +147,10 @@ def _apply(kube: Kube, bundle: Bundle, namespace: str, tell: Tell) -> None:
     secrets_made = False
     for component in bundle.components:
         made = bundle.of(component)
-        for earlier in {name for m in made for name in m.after}:
-            _await(kube, bundle.of(earlier))
+        earlier = {name for m in made for name in m.after}
+        for name in bundle.components:
+            if name in earlier:
+                _await(kube, bundle.of(name))
         if component != "namespace" and not secrets_made:
             secrets_made = True
             for plan in bundle.secrets:

@@ -37,6 +37,20 @@ class Counter:
         return Tally(self.count, tuple(self.examples))
 
 
+@dataclass(slots=True)
+class InFlight:
+    """Differences that were left out because a row is newer than the watermark."""
+
+    count: int = 0
+    newest: int = 0  # ms since the epoch
+    example: str = ""  # the key of the newest
+
+    def add(self, key: str, at: int) -> None:
+        self.count += 1
+        if at >= self.newest:
+            self.newest, self.example = at, key
+
+
 @dataclass(frozen=True, slots=True)
 class Reconciled:
     """What the comparison came to. `duplicate` counts the rows beyond the first of their key, as
@@ -49,6 +63,7 @@ class Reconciled:
     orphan: Tally = _NONE
     stale: Tally = _NONE
     duplicate: Tally = _NONE
+    in_flight: InFlight = field(default_factory=InFlight)
 
 
 class Unordered(Exception):
@@ -73,9 +88,14 @@ def reconcile(
     entry = next(entries, None)
     store_rows = store_keys = ledger_rows = 0
     last: str | None = None
+    flight = InFlight()
 
-    def settled(at: int | None) -> bool:
-        return watermark is None or at is None or at <= watermark
+    def settled(key: str, *times: int | None) -> bool:
+        newest = max((at for at in times if at is not None), default=0)
+        if watermark is None or newest <= watermark:
+            return True
+        flight.add(key, newest)
+        return False
 
     def advance(current: LedgerRow) -> LedgerRow | None:
         nonlocal ledger_rows
@@ -95,19 +115,19 @@ def reconcile(
         last = row.key
         store_keys += 1
         while entry is not None and entry.key < row.key:
-            if settled(entry.last_embedded_at):
+            if settled(entry.key, entry.last_embedded_at):
                 missing.add(entry.key)
             entry = advance(entry)
         if entry is None or entry.key > row.key:
-            if settled(row.written_at):
+            if settled(row.key, row.written_at):
                 orphan.add(row.key)
             continue
         differs = row.content_hash is not None and row.content_hash != entry.content_hash
-        if differs and settled(row.written_at) and settled(entry.last_embedded_at):
+        if differs and settled(row.key, row.written_at, entry.last_embedded_at):
             stale.add(row.key)
         entry = advance(entry)
     while entry is not None:
-        if settled(entry.last_embedded_at):
+        if settled(entry.key, entry.last_embedded_at):
             missing.add(entry.key)
         entry = advance(entry)
     return Reconciled(
@@ -118,4 +138,5 @@ def reconcile(
         orphan=orphan.tally(),
         stale=stale.tally(),
         duplicate=duplicate.tally(),
+        in_flight=flight,
     )

@@ -120,6 +120,22 @@ def test_missing_orphan_and_stale_rows_and_foreign_labels_are_told() -> None:
     assert found.chunker_examples[""] == ("zebra",)
 
 
+def test_a_time_that_is_still_to_come_hides_nothing() -> None:
+    """By a clock that was ahead where a row was ingested, or is behind here, the row is newer than
+    the scan: what is the matter with it is left out, and may not pass for clean."""
+    to_come = 32_503_680_000_000  # the year 3000
+    late = [row(k) for k in KEYS]
+    late[3] |= {"content_hash": "another", "last_embedded_at": to_come}
+    found = census(Rows(late), KEYS)
+    assert not found.complete
+    assert "`k003`: the time of writing is still to come" in found.reason
+    orphan = row("zebra", last_embedded_at=to_come)
+    assert not census(Rows([*map(row, KEYS), orphan]), KEYS).complete
+    # a row of such a time that is as the ledger says is no matter
+    late[3] |= {"content_hash": "hash of k003"}
+    assert census(Rows(late), KEYS).complete
+
+
 @pytest.mark.parametrize("doubled", [["k000"], ["k049"], ["k006", "k007"], KEYS[3:9], KEYS])
 def test_duplicates_are_found_though_a_scan_hides_them(doubled: list[str]) -> None:
     rows = Rows([row(k) for k in KEYS] + [row(k) for k in doubled])

@@ -38,6 +38,12 @@ class UsageError(KitestringError):
     code, exit_code = "usage", 64
 
 
+class ScopeRefused(KitestringError):
+    """A question that is not within one tenant: `kitestring.tenancy` makes no filter for it."""
+
+    code, exit_code = "tenancy.scope", 64
+
+
 class Interrupted(KitestringError):
     """The user asked us to stop."""
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from kitestring.drift import detect
+from kitestring.model.arrow import arrow_schema
+from kitestring.model.digest import DYNAMIC_FIELD
 from kitestring.spec.schema import collection_schema, wanted_index
 
 pytestmark = pytest.mark.server
@@ -28,6 +31,11 @@ def a_row(number, vector, **other):
         "last_embedded_at": 1000,
         **other,
     }
+
+
+def record_batch_of(schema, rows):
+    plain = [{**row, DYNAMIC_FIELD: b"{}"} for row in rows]
+    return pa.RecordBatch.from_pylist(plain, schema=arrow_schema(schema))
 
 
 def made(milvus, loaded, rows, *, flush=True):
@@ -90,3 +98,72 @@ def test_recall_of_a_searched_too_narrowly_index(spec_for, milvus, unique, vecto
     milvus.release(name)
     report = detect(wide, only=["index.recall"])
     assert (told(report, "index.recall"), report.exit_code) == ([("warn", True)], 3)
+
+
+def failed(report):
+    return {(f.check, f.subject.split("/", 1)[-1]) for f in report.findings if f.severity == "fail"}
+
+
+def test_tenants_that_share_a_collection(spec_for, milvus, unique, vectors):
+    name = unique("c")
+    isolation = {"canaries": 2, "tenants": ["acme", "globex", 'ini"tech'], "write": True}
+    loaded = spec_for(
+        {"name": name, "tenancy": "partition-key", "isolation": isolation}, **NO_BACKUP
+    )
+    rows = [a_row(n, vectors[n], tenant_id=["acme", "globex"][n % 2]) for n in range(60)]
+    made(milvus, loaded, rows, flush=False)
+    report = detect(loaded, only=["tenancy"])
+    seen = report.snapshot.collections[name].isolation
+    assert (failed(report), seen.reason, report.exit_code) == (set(), "", 0)
+    assert (dict(seen.tenants), seen.canaries, seen.written) == ({"acme": 30, "globex": 30}, 5, 1)
+    assert milvus.count(name) == 60  # the written canary is gone
+
+    milvus.insert(name, [a_row(90, vectors[90])])
+    report = detect(loaded, only=["tenancy"])
+    assert failed(report) == {("tenancy.ownerless", f"{name}/tenant")}
+    assert report.exit_code == 2
+
+    unwritten = spec_for(
+        {"name": name, "tenancy": "field", "isolation": {**isolation, "write": False}},
+        **NO_BACKUP,
+    )
+    report = detect(unwritten, only=["tenancy.isolation"])
+    assert (told(report, "tenancy.isolation"), report.exit_code) == ([("warn", True)], 3)
+
+
+def test_tenants_with_partitions_and_collections_of_their_own(spec_for, milvus, unique, vectors):
+    name = unique("c")
+    parts = spec_for(
+        {"name": name, "tenancy": "partition", "partitions": ["acme", "globex"], "isolation": {}},
+        **NO_BACKUP,
+    )
+    spec = parts.spec.collections[0]
+    schema = collection_schema(parts.spec, spec)
+    milvus.create_collection(name, schema, partitions=spec.partitions)
+    milvus.create_index(name, wanted_index(spec.indexes[0]), wait=True)
+    milvus.load(name)
+
+    def put(rows, partition):
+        milvus.columnar.insert(name, schema, record_batch_of(schema, rows), partition=partition)
+
+    put([a_row(n, vectors[n], tenant_id="acme") for n in range(20)], "acme")
+    put([a_row(n, vectors[n], tenant_id="globex") for n in range(20, 40)], "globex")
+    report = detect(parts, only=["tenancy"])
+    assert (failed(report), report.exit_code) == (set(), 0)
+
+    put([a_row(50, vectors[50], tenant_id="acme")], "globex")
+    put([a_row(51, vectors[51], tenant_id="acme")], "_default")
+    report = detect(parts, only=["tenancy"])
+    assert failed(report) == {
+        ("tenancy.isolation", f"{name}/tenant/globex"),
+        ("tenancy.ownerless", f"{name}/tenant"),
+    }
+
+    # the same rows, said to be all of one tenant
+    own = spec_for(
+        {"name": name, "tenancy": "collection", "isolation": {"tenant": "globex"}}, **NO_BACKUP
+    )
+    report = detect(own, only=["tenancy"])
+    assert failed(report) == {("tenancy.isolation", f"{name}/tenant/globex")}
+    (leak,) = report.snapshot.collections[name].isolation.leaks
+    assert (leak.owner, leak.rows.count) == ("acme", 22)

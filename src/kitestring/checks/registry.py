@@ -20,6 +20,7 @@ from kitestring.checks import (
     rows,
     schema,
     suppressions,
+    tenancy,
 )
 from kitestring.checks.base import Check
 from kitestring.errors import UsageError
@@ -37,6 +38,7 @@ CHECKS: tuple[Check, ...] = (
     *alias.CHECKS,
     *rows.CHECKS,
     *labels.CHECKS,
+    *tenancy.CHECKS,
     *backup.CHECKS,
     *retention.CHECKS,
     *infra.CHECKS,

@@ -9,6 +9,7 @@ class Evidence(enum.StrEnum):
     """What a check looks at, where that is more than definitions, segments and the catalog."""
 
     RECALL = "recall"  # every vector, against the answers of the index
+    TENANCY = "tenancy"  # every row's tenant, and rows asked for as other tenants
     ROWS = "rows"  # short columns of every row, set against the ledger
     GROUPS = "groups"  # the server's resource groups and their query nodes
 

@@ -10,14 +10,9 @@ from kitestring.model.collection import CollectionInfo, LoadedSegment, ResourceG
 from kitestring.model.drill import DrillSummary
 from kitestring.model.infra import InfraSnapshot
 from kitestring.model.recall import LiveRecall
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """How many rows, and a few of their keys."""
-
-    count: int = 0
-    examples: tuple[str, ...] = ()
+from kitestring.model.tally import NOTHING
+from kitestring.model.tally import Tally as Tally
+from kitestring.model.tenancy import IsolationSeen
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +30,10 @@ class RowCensus:
     distinct_keys: int = 0
     counted: int = 0  # count(*) of the server at the same instant
     ledger_rows: int | None = None  # None: there is no ledger for this collection
-    missing: Tally = Tally()  # in the ledger, not in the store
-    orphan: Tally = Tally()  # in the store, not in the ledger
-    stale: Tally = Tally()  # in both, with another content hash
-    duplicate: Tally = Tally()  # a key more than once
+    missing: Tally = NOTHING  # in the ledger, not in the store
+    orphan: Tally = NOTHING  # in the store, not in the ledger
+    stale: Tally = NOTHING  # in both, with another content hash
+    duplicate: Tally = NOTHING  # a key more than once
     # label -> rows; None: the collection has no such field
     models: Mapping[str, int] | None = None
     chunkers: Mapping[str, int] | None = None
@@ -54,6 +49,7 @@ class ObservedCollection:
     loaded_segments: tuple[LoadedSegment, ...] = ()
     census: RowCensus | None = None  # None: rows were not asked for
     recall: LiveRecall | None = None  # None: it was not asked for
+    isolation: IsolationSeen | None = None  # None: it was not asked for
 
 
 @dataclass(frozen=True, slots=True)

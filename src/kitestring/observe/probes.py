@@ -9,6 +9,7 @@ from kitestring.model.evidence import Evidence
 from kitestring.model.snapshot import Snapshot
 from kitestring.observe.groups import observe_groups
 from kitestring.observe.recall import probe_recall
+from kitestring.observe.tenancy import probe_tenancy
 from kitestring.spec.loaded import LoadedSpec
 
 Probe = Callable[[LoadedSpec, Milvus, Snapshot], Snapshot]
@@ -16,5 +17,6 @@ Probe = Callable[[LoadedSpec, Milvus, Snapshot], Snapshot]
 PROBES: Mapping[Evidence, Probe] = {
     Evidence.RECALL: probe_recall,
     Evidence.GROUPS: observe_groups,
+    Evidence.TENANCY: probe_tenancy,
 }
 """Run in this order, those that are wanted; the rows are read before, by the snapshot itself."""

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from kitestring.spec.groups import GroupName
-from kitestring.spec.proofs import RecallProof
+from kitestring.spec.proofs import IsolationProof, RecallProof
 from kitestring.spec.types import Model, Name, across
 
 ROLES = (
@@ -214,8 +214,13 @@ class CollectionSpec(Model):
         None, description="the whole schema; omit for that of the row contract"
     )
     dynamic: bool = Field(True, description="rows may have fields that the schema does not name")
-    tenancy: Literal["none", "partition-key"] = Field(
-        "none", description="`partition-key` spreads the rows over partitions by tenant"
+    tenancy: Literal["none", "field", "partition-key", "partition", "collection", "database"] = (
+        Field(
+            "none",
+            description="what keeps tenants apart: a filter on the tenant's field, the same with "
+            "the rows spread by it, a partition called like the tenant, or a collection or "
+            "database of its own",
+        )
     )
     text_max_length: int = Field(
         32768, ge=64, le=65535, description="longest passage that the text field holds; bytes"
@@ -233,6 +238,9 @@ class CollectionSpec(Model):
     golden: str | None = Field(None, description="file of golden queries")
     recall: RecallProof | None = Field(
         None, description="have drift runs measure recall; omit for not"
+    )
+    isolation: IsolationProof | None = Field(
+        None, description="have drift runs ask as each tenant for the others' rows; omit for not"
     )
 
     @model_validator(mode="after")

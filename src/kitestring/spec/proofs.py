@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from kitestring.spec.types import Model
+from kitestring.spec.types import Model, Name
 
 
 class RecallProof(Model):
@@ -22,4 +22,24 @@ class RecallProof(Model):
     )
     minimum: float | None = Field(
         None, gt=0, le=1, description="omit for `objectives.recall.minimum`"
+    )
+
+
+class IsolationProof(Model):
+    """Tenants are asked for each other's rows, in the way that `tenancy` keeps them apart."""
+
+    tenant: str | None = Field(
+        None, min_length=1, description="whose all rows are, with `tenancy: collection` or database"
+    )
+    tenants: list[str] = Field(
+        [], description="tenants beside those that the rows name, of a shared collection"
+    )
+    canaries: int = Field(
+        3, ge=1, le=100, description="rows of each tenant, chosen by the hash of their keys"
+    )
+    write: bool = Field(
+        False, description="write a row for a tenant without any, and delete it afterwards"
+    )
+    users: list[Name] = Field(
+        [], description="users of `access` that must not read what is of another tenant"
     )

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import shutil
-import signal
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -18,82 +13,19 @@ from kitestring.backup.job import Job, ask_to_stop, job_ids, leftovers, read_sta
 from kitestring.backup.lock import held
 from kitestring.backup.verify import verify
 from kitestring.backup.watch import cancel, sight
-from kitestring.clients.store.local import LocalStore
+from kitestring.clients.milvus.waiting import wait_until
 from kitestring.clients.store.memory import MemoryStore
 from kitestring.errors import BackupNotFound, Interrupted, StoreFull
 from kitestring.model.backup import StoredObject
 from kitestring.spec.loaded import LoadedSpec
-
-FORK = multiprocessing.get_context("fork")
-
-
-def explained(catalog: Catalog) -> None:
-    """Every object of the store is of a backup that is listed and whole."""
-    summaries = catalog.summaries()
-    assert all(s.readable for s in summaries)
-    manifests = [catalog.manifest(s.id) for s in summaries]
-    named = {o.key for m in manifests for c in m.collections for o in c.objects}
-    assert {i.key for i in catalog.store.list("pool/")} == named
-    left = {i.key for i in catalog.store.list("")} - named
-    assert left == {f"backups/{m.id}/{n}.json" for m in manifests for n in ("manifest", "summary")}
-    for manifest in manifests:
-        verify(catalog, manifest.id).raise_if_damaged()
-
-
-def killed_at(step: int, loaded: LoadedSpec, server: Any) -> bool:
-    """Makes a backup in another process, which kills itself at a write or delete of its store,
-    with what it writes half done. False when there were not so many."""
-
-    def run() -> None:
-        seen = 0
-        guard = threading.Lock()
-        place, delete = LocalStore._place, LocalStore.delete
-
-        def count(store: LocalStore) -> None:
-            nonlocal seen
-            if "backups" in str(store.path):
-                with guard:
-                    seen += 1
-                    if seen == step:
-                        os.kill(os.getpid(), signal.SIGKILL)
-
-        def placing(self: LocalStore, *args: Any, **options: Any) -> bool:
-            count(self)
-            return place(self, *args, **options)
-
-        def deleting(self: LocalStore, key: str) -> None:
-            count(self)
-            delete(self, key)
-
-        LocalStore._place, LocalStore.delete = placing, deleting  # type: ignore[method-assign]
-        create_backup(loaded, server)
-        os._exit(0)
-
-    process = FORK.Process(target=run)
-    process.start()
-    process.join(60)
-    assert process.exitcode in (0, -signal.SIGKILL)
-    return process.exitcode != 0
+from tests.unit.backup.killing import explained, killed_at, killed_at_every_step
 
 
 def test_killed_at_every_step(server: Any, loaded: LoadedSpec, tmp_path: Path) -> None:
     create_backup(loaded, server)
     server.upsert("docs", [f"k{n:03d}" for n in range(30, 60)], version=1)
     server.persist("docs")
-    rows = server.count("docs")
-    backups, clean = tmp_path / "backups", tmp_path / "clean"
-    shutil.copytree(backups, clean)
-    steps = 0
-    while killed_at(steps + 1, loaded, server):
-        steps += 1
-        catalog = open_catalog(loaded)
-        before = catalog.summaries()
-        assert create_backup(loaded, server).rows == rows, steps
-        explained(catalog)
-        # it was there already only where it died after it was published
-        assert len(catalog.summaries()) == len({s.id for s in before}) + 1
-        shutil.rmtree(backups)
-        shutil.copytree(clean, backups)
+    steps = killed_at_every_step(create_backup, loaded, server, tmp_path / "clean")
     print(f"{steps} steps")
     assert steps > 20
 
@@ -129,12 +61,13 @@ def test_objects_of_a_dead_job_that_nobody_needs_are_removed(
     catalog = open_catalog(loaded)
 
     def vanish() -> None:
+        # sealed segments are copied while the server flushes
+        wait_until(lambda: any(catalog.store.list("pool/")), timeout=60, what="a copy")
         raise KeyboardInterrupt
 
     server.after_flush = vanish
     with pytest.raises(KeyboardInterrupt):
         create_backup(loaded, server)
-    assert list(catalog.store.list("pool/"))
     server.after_flush = lambda: None
     server.compact("docs")
     server.collect("docs")
@@ -153,6 +86,7 @@ def test_an_object_that_an_older_backup_needs_is_never_swept(
     catalog.store.delete(lost.key)
 
     def stop() -> None:
+        wait_until(lambda: catalog.store.head(lost.key), timeout=60, what="the lost object")
         raise KeyboardInterrupt
 
     server.after_flush = stop
@@ -217,7 +151,7 @@ def test_nothing_can_be_stopped_where_nothing_runs(loaded: LoadedSpec) -> None:
 
 
 def test_a_killed_job_is_seen_as_dead(server: Any, loaded: LoadedSpec) -> None:
-    assert killed_at(8, loaded, server)
+    assert killed_at(8, create_backup, loaded, server)
     seen = sight(open_catalog(loaded))
     assert (seen.status, seen.exit_code) == ("died", 1)
     assert seen.job is not None

@@ -10,11 +10,12 @@ from kitestring.model.backup import CollectionBackup, RowDigest
 from kitestring.model.digest import DigestBuilder
 
 
-def check_parts(store: ObjectStore, backup: CollectionBackup) -> None:
-    """Reads every row of a collection's parts, one part after the other.
+def digest_of_parts(store: ObjectStore, backup: CollectionBackup) -> RowDigest:
+    """The digest of the rows of a collection's parts; of the keys only where the manifest has no
+    more.
 
     Raises:
-        BackupDamaged: a part is not what was backed up, or its rows are not the manifest's.
+        BackupDamaged: a part is not what was backed up.
         StoreError, SealError.
     """
     key, kept = backup.schema.primary.name, bool(backup.digest.content)
@@ -24,8 +25,17 @@ def check_parts(store: ObjectStore, backup: CollectionBackup) -> None:
         for batch in read_part(reader, backup.schema, part, None if kept else [key]):
             digest.add(batch)
     found = digest.result()
-    if not kept:  # content was never taken
-        found = RowDigest(found.rows, found.keys, "")
+    return found if kept else RowDigest(found.rows, found.keys, "")
+
+
+def check_parts(store: ObjectStore, backup: CollectionBackup) -> None:
+    """Reads every row of a collection's parts, one part after the other.
+
+    Raises:
+        BackupDamaged: a part is not what was backed up, or its rows are not the manifest's.
+        StoreError, SealError.
+    """
+    found = digest_of_parts(store, backup)
     if found != backup.digest:
         raise BackupDamaged(
             f"the rows of `{backup.name}` are not those of its manifest: "

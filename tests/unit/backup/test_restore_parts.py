@@ -11,6 +11,9 @@ import pytest
 
 from kitestring.backup.catalog import open_catalog
 from kitestring.backup.create import create_backup
+from kitestring.backup.logical.create import create_logical
+from kitestring.backup.logical.rows import read_rows
+from kitestring.backup.pool import PoolReader
 from kitestring.backup.restore.access import (
     access_differences,
     read_passwords,
@@ -21,9 +24,10 @@ from kitestring.backup.restore.choose import parse_instant, pick
 from kitestring.backup.restore.estimate import estimate
 from kitestring.backup.restore.selection import sampled
 from kitestring.clients.milvus.memory import MemoryCluster
-from kitestring.errors import BackupNotFound, MilvusError, RestoreRefused, UsageError
+from kitestring.errors import BackupNotFound, MilvusError, UsageError
 from kitestring.model.access import Privilege
 from kitestring.model.backup import AccessBackup, BackupSummary
+from kitestring.model.digest import digest_batches
 from kitestring.model.drill import CollectionScore, DrillRecord, Phase
 from kitestring.spec.loaded import LoadedSpec
 
@@ -168,8 +172,28 @@ def test_a_sample_is_whole_segments_and_the_digest_of_their_rows(
     everything, part = sampled(open_catalog(loaded), manifest, 1.0)
     assert part == 1.0
     assert everything.collections[0].digest == whole.digest
-    with pytest.raises(RestoreRefused, match="is logical"):
-        sampled(open_catalog(loaded), replace(manifest, method="logical"), 0.5)
+
+
+def test_a_sample_of_a_logical_backup_is_whole_files_and_the_digest_of_their_rows(
+    server: Any, loaded: LoadedSpec
+) -> None:
+    manifest = create_logical(loaded, server)
+    for part in range(4):  # each adds a file
+        server.upsert("docs", [f"p{part}{i:02d}" for i in range(10)])
+        manifest = create_logical(loaded, server)
+    server.delete("docs", ["p000", "p101"])
+    manifest = create_logical(loaded, server)
+    found, part = sampled(open_catalog(loaded), manifest, 0.3)
+    (whole,), (less,) = manifest.collections, found.collections
+    assert set(less.parts) < set(whole.parts)
+    assert 0.3 <= part < 1
+    assert less.digest.rows == sum(p.rows for p in less.parts) == round(part * manifest.rows)
+    reader = PoolReader(open_catalog(loaded).store, less.objects)
+    assert digest_batches("id", read_rows(reader, less)) == less.digest
+    assert sampled(open_catalog(loaded), manifest, 0.3)[0] == found
+    everything, part = sampled(open_catalog(loaded), manifest, 1.0)
+    assert part == 1.0
+    assert everything.collections[0].digest == whole.digest
 
 
 # --- how long

@@ -1,6 +1,6 @@
-"""Which part of a backup is restored: collections, partitions, or a sample of the segments.
+"""Which part of a backup is restored: collections, partitions, or a sample of segments or files.
 
-A part is described as a backup of its own: a `CollectionBackup` with fewer segments and the digest
+A part is described as a backup of its own: a `CollectionBackup` with fewer of them and the digest
 of the rows in them, so that all that follows treats it as a whole one.
 """
 
@@ -12,13 +12,13 @@ from dataclasses import replace
 
 from kitestring.backup.catalog import Catalog
 from kitestring.backup.census import take_census
+from kitestring.backup.parts import digest_of_parts
 from kitestring.backup.pool import PoolReader
 from kitestring.errors import RestoreRefused
 from kitestring.model.backup import (
     BackupManifest,
     CollectionBackup,
     RowDigest,
-    SegmentBackup,
 )
 from kitestring.model.collection import Schema
 
@@ -97,25 +97,26 @@ def of_partitions(
 def sampled(
     catalog: Catalog, manifest: BackupManifest, fraction: float
 ) -> tuple[BackupManifest, float]:
-    """The backup with a sample of each collection's segments, and the part of the rows in it.
+    """The backup with a sample of each collection's segments, or files of rows, and the part of
+    the rows in it.
 
-    The segments are drawn by a hash of the backup's id and theirs: the same ones each time.
+    They are drawn by a hash of the backup's id and theirs: the same ones each time.
 
     Raises:
-        RestoreRefused: the backup is a logical one.
-        BackupDamaged, …: as `take_census`.
+        BackupDamaged, …: as `take_census` and `read_part`.
     """
-    if manifest.method != "physical":
-        raise RestoreRefused(
-            f"the backup {manifest.id} is {manifest.method}: segments can be sampled, not files "
-            "of rows",
-            hint="drill it whole, or name a collection",
-            subject=manifest.id,
-        )
     collections = []
     for whole in manifest.collections:
-        kept = _drawn(manifest.id, whole.segments, fraction)
-        collections.append(_counted(catalog, manifest, replace(whole, segments=kept)))
+        if whole.parts:
+            files = {p.object.key: p.rows for p in whole.parts}
+            drawn = _drawn(manifest.id, files, fraction)
+            part = replace(whole, parts=tuple(p for p in whole.parts if p.object.key in drawn))
+            collections.append(replace(part, digest=digest_of_parts(catalog.store, part)))
+        else:
+            rows = {str(s.id): s.rows for s in whole.segments}
+            drawn = _drawn(manifest.id, rows, fraction)
+            part = replace(whole, segments=tuple(s for s in whole.segments if str(s.id) in drawn))
+            collections.append(_counted(catalog, manifest, part))
     smaller = replace(manifest, collections=tuple(collections))
     return smaller, (smaller.rows / manifest.rows if manifest.rows else 1.0)
 
@@ -130,23 +131,21 @@ def with_content(
     return _counted(catalog, manifest, backup)
 
 
-def _drawn(
-    seed: str, segments: Sequence[SegmentBackup], fraction: float
-) -> tuple[SegmentBackup, ...]:
-    """Segments with at least that part of the rows; one with rows at least."""
+def _drawn(seed: str, rows: Mapping[str, int], fraction: float) -> set[str]:
+    """Of things with rows, those that hold at least that part of them; one at least."""
     ranked = sorted(
-        (s for s in segments if s.rows),
-        key=lambda s: hashlib.blake2b(f"{seed}/{s.id}".encode(), digest_size=8).digest(),
+        (name for name in rows if rows[name]),
+        key=lambda name: hashlib.blake2b(f"{seed}/{name}".encode(), digest_size=8).digest(),
     )
-    enough = fraction * sum(s.rows for s in segments)
-    taken: set[int] = set()
-    rows = 0
-    for segment in ranked:
-        if taken and rows >= enough:
+    enough = fraction * sum(rows.values())
+    taken: set[str] = set()
+    held = 0
+    for name in ranked:
+        if taken and held >= enough:
             break
-        taken.add(segment.id)
-        rows += segment.rows
-    return tuple(s for s in segments if s.id in taken)
+        taken.add(name)
+        held += rows[name]
+    return taken
 
 
 def _counted(

@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Sequence
 
 from kitestring.checks import (
+    access,
     alias,
     backup,
     groups,
@@ -39,6 +40,7 @@ CHECKS: tuple[Check, ...] = (
     *rows.CHECKS,
     *labels.CHECKS,
     *tenancy.CHECKS,
+    *access.CHECKS,
     *backup.CHECKS,
     *retention.CHECKS,
     *infra.CHECKS,

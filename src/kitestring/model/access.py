@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -15,3 +16,14 @@ class Privilege:
 
     def __str__(self) -> str:
         return f"{self.privilege} on {self.object} {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class AccessSeen:
+    """Who may do what on a server. `reason` says why it could not be read."""
+
+    users: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # user -> roles
+    roles: Mapping[str, frozenset[Privilege]] = field(default_factory=dict)
+    elsewhere: Mapping[str, Mapping[str, frozenset[Privilege]]] = field(default_factory=dict)
+    """Role -> another database than the connection's -> what it may do there."""
+    reason: str = ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from kitestring.model.access import AccessSeen
 from kitestring.model.backup import BackupSummary
 from kitestring.model.collection import CollectionInfo, LoadedSegment, ResourceGroup, Segment
 from kitestring.model.drill import DrillSummary
@@ -67,4 +68,5 @@ class Snapshot:
     drills: tuple[DrillSummary, ...] = ()
     infra: InfraSnapshot | None = None  # None: Kubernetes was not looked at
     resource_groups: tuple[ResourceGroup, ...] | None = None  # None: they were not asked for
+    access: AccessSeen | None = None  # None: it was not asked for
     seconds: float = 0.0

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from kitestring.clients.milvus.protocol import Milvus
 from kitestring.model.evidence import Evidence
 from kitestring.model.snapshot import Snapshot
+from kitestring.observe.access import probe_access
 from kitestring.observe.groups import observe_groups
 from kitestring.observe.recall import probe_recall
 from kitestring.observe.tenancy import probe_tenancy
@@ -15,6 +16,7 @@ from kitestring.spec.loaded import LoadedSpec
 Probe = Callable[[LoadedSpec, Milvus, Snapshot], Snapshot]
 
 PROBES: Mapping[Evidence, Probe] = {
+    Evidence.ACCESS: probe_access,
     Evidence.RECALL: probe_recall,
     Evidence.GROUPS: observe_groups,
     Evidence.TENANCY: probe_tenancy,

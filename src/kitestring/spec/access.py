@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from kitestring.model.access import Privilege
 from kitestring.spec.types import Model, Name, SecretRef
 
 
@@ -24,6 +25,11 @@ class AccessRole(Model):
 
     name: Name = Field(description="the role's name")
     grants: list[Grant] = Field([], description="what it may do")
+
+    @property
+    def privileges(self) -> frozenset[Privilege]:
+        """The single privileges of its grants."""
+        return frozenset(Privilege(g.object, g.name, p) for g in self.grants for p in g.privileges)
 
 
 class User(Model):

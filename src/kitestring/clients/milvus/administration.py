@@ -150,10 +150,9 @@ class Administration:
                     self._operate("revoke", name, privilege, database)
             self._client.drop_role(name, force_drop=True, timeout=self._timeout)
 
-    def privileges(self, role: str) -> frozenset[Privilege]:
-        """What a role may do in the connection's database."""
+    def privileges(self, role: str, *, database: str | None = None) -> frozenset[Privilege]:
         with self._call("describe a role"):
-            return self._privileges(role, self._database)
+            return self._privileges(role, database or self._database)
 
     def grant(self, role: str, privilege: Privilege) -> None:
         with self._call("grant a privilege"):

@@ -343,9 +343,9 @@ class MemoryAdmin:
         for roles in self._cluster.user_roles.values():
             roles.discard(name)
 
-    def privileges(self, role: str) -> frozenset[Privilege]:
-        here = self._milvus.database
-        return frozenset(p for database, p in self._cluster.roles[role] if database == here)
+    def privileges(self, role: str, *, database: str | None = None) -> frozenset[Privilege]:
+        here = database or self._milvus.database
+        return frozenset(p for where, p in self._cluster.roles[role] if where == here)
 
     def grant(self, role: str, privilege: Privilege) -> None:
         self._did("grant", role, str(privilege))

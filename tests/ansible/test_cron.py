@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import until
+
 CRON = "tests/ansible/cron_entry.yml"
 SPEC = """\
 version: 1
@@ -91,7 +93,7 @@ def test_no_crontab_is_said_and_nothing_is_claimed(play, spec, path_with):
     assert run.changed == 0
     assert run.output.count("NOT SCHEDULED: this host has no `crontab`") == 2
     assert "the entry that would have been written" in run.output
-    assert re.search(r'"30 1 \* \* \* \S+ -m kitestring backup run --spec ', run.output)
+    assert re.search(r'"30 1 \* \* \* \S+ -m kitestring scheduled backup --spec ', run.output)
     assert "backup scheduled=False" in run.output
     assert not (spec.parent / "state").exists()
 
@@ -146,7 +148,7 @@ def test_drills_and_hourly_backups_are_scheduled(play, spec, table, daemon):
         "Keep the cron entry of the drill",
     ]
     (line,) = lines(table)
-    assert re.match(r"10 5 \* \* 3 \S+ -m kitestring drill run --spec ", line)
+    assert re.match(r"10 5 \* \* 3 \S+ -m kitestring scheduled drill --spec ", line)
     assert play("playbooks/day2.yml", spec, "--tags", "drill").changed == 0
 
     run = play(CRON, spec)
@@ -188,9 +190,50 @@ def test_the_very_line_runs_in_a_bare_environment(play, spec_for, unique, filled
     with exclusive(loaded.state_dir / "compaction.lock", "compaction"):
         assert as_cron(compaction) == 1
     assert "another compaction of this cluster is under way" in log.read_text()
+    with exclusive(loaded.state_dir / "schedules" / "compaction.lock", "compaction"):
+        assert as_cron(compaction) == 1
 
 
 def as_cron(line: str) -> int:
     return subprocess.run(
         ["env", "-i", "sh", "-c", line], cwd=os.sep, timeout=120, check=False
     ).returncode
+
+
+@pytest.mark.skipif(
+    os.getuid() != 0 or not shutil.which("cron") or not shutil.which("unshare"),
+    reason="needs root, `cron` and `unshare`",
+)
+def test_a_real_daemon_runs_the_line_and_somebody_is_told(play, spec, table, tmp_path):
+    """Debian's cron, in a mount namespace in which the crontab is the test's own."""
+    day2 = 'day2: {notify: [sh, -c, "cat >told"]}\n'
+    spec.write_text(SPEC.replace(SPEC[SPEC.index("day2:") :], day2))
+    assert play(CRON, spec, variables=["compaction_wanted=false"]).code == 0
+    (line,) = lines(table)
+    spool = tmp_path / "spool"
+    (spool / "crontabs").mkdir(parents=True)
+    crontab = spool / "crontabs" / "root"
+    crontab.write_text(f"* * * * * {line.split(' ', 5)[5]}\n")
+    crontab.chmod(0o600)
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    private = (
+        f"mount --bind {spool} /var/spool/cron && mount --bind {empty} /etc/cron.d && "
+        "mount -t tmpfs tmpfs /run && exec cron -f"
+    )
+    daemon = subprocess.Popen(
+        ["unshare", "--mount", "--propagation", "private", "sh", "-c", private]
+    )
+    try:
+        told = spec.parent / "told"
+        until(told.is_file, timeout=150)
+        record = spec.parent / "state" / "schedules" / "backup.json"
+        assert '"exit_code": 1' in record.read_text()
+        assert "kitestring backup of test ended with exit code 1" in told.read_text()
+        log = (spec.parent / "state" / "logs" / "backup" / "backup.log").read_text()
+        assert "127.0.0.1:1" in log
+        metrics = record.with_name("kitestring_test_backup.prom").read_text()
+        assert "kitestring_task_exit_code" in metrics
+    finally:
+        daemon.terminate()
+        daemon.wait(30)

@@ -8,8 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +25,7 @@ from kitestring.drill.target import PREFIX
 from kitestring.model.backup import BackupManifest
 from kitestring.model.drill import DrillRecord
 from kitestring.spec.load import load
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from kitestring.clients.milvus.client import MilvusServer
@@ -424,13 +424,6 @@ def test_an_interrupt_leaves_no_process_and_no_directory(
     assert "Traceback" not in error
     assert not made.newest.passed
     assert "interrupted" in " ".join(made.newest.notes)
-
-
-def until(condition: Callable[[], object], timeout: float = 30.0) -> None:
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_keep_leaves_a_server_that_answers_and_says_how_to_stop_it(

@@ -29,6 +29,7 @@ VERBS = {
     "backup": ("kitestring.cli.backup:backup", "Create, list, show and verify backups"),
     "restore": ("kitestring.cli.restore:restore", "Restore a backup"),
     "drill": ("kitestring.cli.drill:drill", "Prove that a backup can be restored"),
+    "scheduled": ("kitestring.cli.scheduled:scheduled", "What a crontab or a timer runs"),
     "capacity": ("kitestring.cli.capacity:capacity", "Plan memory and volumes for what is loaded"),
     "provision": (
         "kitestring.cli.provision:provision",

@@ -12,15 +12,25 @@ from pathlib import Path
 from typing import Any
 
 from kitestring.manifests.cron import daily
-from kitestring.manifests.day2 import backup_times, drill_times
+from kitestring.manifests.day2 import backup_times, drift_times, drill_times
 from kitestring.spec.loaded import LoadedSpec
 from kitestring.spec.models import Spec
 
-VERBS = {"compaction": ("compact",), "backup": ("backup", "run"), "drill": ("drill", "run")}
+VERBS = {
+    "compaction": ("compact",),
+    "backup": ("backup", "run"),
+    "drill": ("drill", "run"),
+    "embedding": ("embedding", "check"),
+    "drift": ("drift",),
+}
+LOG_BYTES = 1 << 20  # a larger log is set aside before the next run
+LOGS_KEPT = 5  # of those that were set aside
 _TIMES: dict[str, Callable[[Spec], str]] = {
     "compaction": lambda spec: daily(spec.day2.compaction.at),
     "backup": backup_times,
     "drill": drill_times,
+    "embedding": lambda spec: daily(spec.day2.embedding.at),
+    "drift": drift_times,
 }
 DAEMONS = frozenset({"cron", "crond", "fcron", "busybox-crond", "dcron"})
 _PROBE_TIMEOUT = 10.0
@@ -73,35 +83,39 @@ class CronHost:
 def cron_entry(loaded: LoadedSpec, task: str, python: str = "") -> CronEntry:
     """The entry of one of `VERBS`, at the time that the spec says.
 
-    The line names everything by its absolute path, because cron's environment is bare. Overlap is
-    the verb's business: `compact` and `backup run` hold a lock and refuse to run twice.
+    The line names everything by its absolute path, because cron's environment is bare. What it
+    runs keeps the log, and does not run twice at once (`kitestring.enforce.scheduled`).
 
     Args:
         python: the interpreter that has kitestring; this one by default.
     """
     minute, hour, day, month, weekday = _TIMES[task](loaded.spec).split()
-    log = loaded.state_dir / "logs" / task / f"{task}.log"
-    command = shlex.join(
+    job = shlex.join(
         [
             python or sys.executable,
             "-m",
             "kitestring",
-            *VERBS[task],
+            "scheduled",
+            task,
             "--spec",
             str(loaded.file.resolve()),
         ]
     )
-    job = f"{command} >>{shlex.quote(str(log))} 2>&1"
     return CronEntry(
         name=f"kitestring {task} of {loaded.spec.cluster.name} ({loaded.file.resolve()})",
         minute=minute,
         hour=hour,
         job=job.replace("%", r"\%"),  # cron takes a bare one for the end of the line
-        log=str(log),
+        log=str(log_of(loaded, task)),
         day=day,
         month=month,
         weekday=weekday,
     )
+
+
+def log_of(loaded: LoadedSpec, task: str) -> Path:
+    """The log of a scheduled task; `.1` and so on are those before it."""
+    return loaded.state_dir / "logs" / task / f"{task}.log"
 
 
 def secrets_of_environment(loaded: LoadedSpec) -> tuple[str, ...]:

@@ -63,6 +63,11 @@ def drill_times(spec: Spec) -> str:
     return at_least_every(every, drill.at or base, later=0 if drill.at else _AFTER)
 
 
+def drift_times(spec: Spec) -> str:
+    """How often drift is looked for, as a cron expression."""
+    return at_least_every(spec.day2.drift.every, spec.day2.backup.start, later=45)
+
+
 def schedules(spec: Spec) -> dict[str, str]:
     """Job -> cron expression (UTC), for the jobs that have something to do."""
     day2 = spec.day2
@@ -72,7 +77,7 @@ def schedules(spec: Spec) -> dict[str, str]:
         found["drill"] = drill_times(spec)
     if any(c.model is not None for c in spec.collections):
         found["embedding"] = daily(day2.embedding.at)
-    found["drift"] = at_least_every(day2.drift.every, day2.backup.start, later=45)
+    found["drift"] = drift_times(spec)
     return {job.name: found[job.name] for job in JOBS if job.name in found}
 
 

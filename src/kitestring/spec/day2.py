@@ -86,9 +86,15 @@ class Day2(Model):
     )
     backup: BackupSchedule = Field(BackupSchedule(), description="when backups are made")
     drill: DrillSchedule = Field(DrillSchedule(), description="when a restore is drilled")
-    embedding: EmbeddingSchedule = Field(
-        EmbeddingSchedule(), description="when models are checked; CronJobs only"
+    embedding: EmbeddingSchedule = Field(EmbeddingSchedule(), description="when models are checked")
+    drift: DriftSchedule = Field(DriftSchedule(), description="how often drift is looked for")
+    textfiles: str | None = Field(
+        None,
+        description="directory of node_exporter's textfile collector, for metrics of scheduled "
+        "tasks on a host",
     )
-    drift: DriftSchedule = Field(
-        DriftSchedule(), description="how often drift is looked for; CronJobs only"
+    notify: list[str] = Field(
+        [],
+        description="a command and its arguments, run when a scheduled task on a host does not end "
+        "well; what happened is on its standard input",
     )

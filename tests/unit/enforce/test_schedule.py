@@ -15,8 +15,8 @@ def test_the_entry_takes_its_time_from_the_spec(spec_from, tmp_path):
     loaded = spec_from((storage, f'{storage}\nday2: {{backup: {{at: "09:05"}}}}'))
     entry = cron_entry(loaded, "backup", "/opt/py/bin/python")
     assert entry.line == (
-        f"5 9 * * * /opt/py/bin/python -m kitestring backup run --spec {tmp_path}/cluster.yaml "
-        f">>{tmp_path}/state/logs/backup/backup.log 2>&1"
+        f"5 9 * * * /opt/py/bin/python -m kitestring scheduled backup "
+        f"--spec {tmp_path}/cluster.yaml"
     )
     assert cron_entry(loaded, "compaction").line.startswith("0 2 * * * ")
 
@@ -37,7 +37,7 @@ def test_backups_of_every_hour_and_drills_on_a_day(spec_from, day2, backup, dril
     loaded = spec_from((storage, f"{storage}\nday2: {{{day2}}}"))
     assert cron_entry(loaded, "backup").line.startswith(f"{backup} ")
     assert cron_entry(loaded, "drill").line.startswith(f"{drill} ")
-    assert "-m kitestring drill run --spec" in cron_entry(loaded, "drill").line
+    assert "-m kitestring scheduled drill --spec" in cron_entry(loaded, "drill").line
 
 
 def test_two_specs_have_two_entries(spec_from, tmp_path):

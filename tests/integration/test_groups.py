@@ -69,6 +69,7 @@ def test_from_nothing_to_a_group_and_back(loaded: LoadedSpec, milvus: MilvusServ
     from kitestring.objects.session import LiveSession
     from kitestring.observe import observe
     from kitestring.provision.objects import lifecycle
+    from kitestring.spec.adopt import adopt
 
     def told() -> dict[str, str]:
         return {f.check: f.observed for f in detect(loaded, only=["groups"]).findings}
@@ -82,6 +83,10 @@ def test_from_nothing_to_a_group_and_back(loaded: LoadedSpec, milvus: MilvusServ
     assert nodes(milvus) == {DEFAULT_GROUP: 0, "online": 1}
     assert milvus.describe("docs").resource_groups == ("online",)
     assert told() == {}
+    adopted = adopt("test", milvus.uri, [milvus.describe("docs")], groups=milvus.groups.all())
+    copy = yaml.safe_load(adopted.text)
+    assert copy["resource_groups"] == [{"name": "online", "nodes": 1}]
+    assert copy["collections"][0]["load"]["resource_groups"] == ["online"]
     for one in declared:
         found = lifecycle.read(KINDS[one.kind], session, one.identity, one.props)
         assert found is not None

@@ -118,7 +118,9 @@ def adopt(
 
     with connect(bare) as milvus:
         collections = [milvus.describe(c) for c in milvus.list_collections()]
-    found = adopting.adopt(cluster, uri, collections, **server)
+        apart = any(c.in_groups for c in collections)  # not every user may see the groups
+        groups = milvus.groups.all() if apart else ()
+    found = adopting.adopt(cluster, uri, collections, groups=groups, **server)
     if out:
         adopting.write_new(found.text, Path(out), force=force)
     else:

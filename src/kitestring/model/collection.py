@@ -10,6 +10,9 @@ from typing import Any
 NO_PARAMS: Mapping[str, str] = {}
 
 
+DEFAULT_GROUP = "__default_resource_group"  # the server's: query nodes of no other group
+
+
 @dataclass(frozen=True, slots=True)
 class Field:
     """One field of a schema. `type` is Milvus's name of it: VARCHAR, INT64, FLOAT_VECTOR, …"""
@@ -127,14 +130,16 @@ class CollectionInfo:
     def loaded(self) -> bool:
         return self.load_state == "Loaded"
 
+    @property
+    def in_groups(self) -> bool:
+        """Whether a replica is in another resource group than the default one."""
+        return not set(self.resource_groups) <= {DEFAULT_GROUP}
+
     def groups_for(self, replicas: int) -> tuple[str, ...]:
         """Where so many replicas belong when it is loaded again: in the groups where they are."""
         if len(self.resource_groups) == replicas:
             return self.resource_groups
         return self.resource_groups if len(set(self.resource_groups)) == 1 else ()
-
-
-DEFAULT_GROUP = "__default_resource_group"  # the server's: query nodes of no other group
 
 
 @dataclass(frozen=True, slots=True)

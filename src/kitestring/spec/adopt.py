@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from kitestring.errors import SpecError, UsageError
-from kitestring.model.collection import CollectionInfo, Field, Index
+from kitestring.model.collection import DEFAULT_GROUP, CollectionInfo, Field, Index, ResourceGroup
 from kitestring.spec.document import parse_document
 from kitestring.spec.load import resolve
 from kitestring.spec.loaded import KeyPath, LoadedSpec
@@ -60,6 +60,7 @@ def adopt(
     uri: str,
     collections: Sequence[CollectionInfo],
     *,
+    groups: Sequence[ResourceGroup] = (),
     token_env: str = "",
     database: str = "default",
     ca_file: str = "",
@@ -68,13 +69,17 @@ def adopt(
 
     Args:
         cluster: the cluster's name in the spec.
+        groups: the server's resource groups, where collections are in others than the default one.
         token_env: the environment variable that holds the token; empty for none.
     """
     left_out = {c.name: why for c in collections if (why := _unknown(c))}
     known = sorted((c for c in collections if c.name not in left_out), key=lambda c: c.name)
     comments: dict[KeyPath, str] = {}
     data = _server(cluster, uri, token_env, database, ca_file)
-    data["collections"] = [_collection(c, n, comments) for n, c in enumerate(known)]
+    apart = {g.name: g.nodes for g in groups if g.name != DEFAULT_GROUP and g.nodes}
+    if apart:
+        data["resource_groups"] = [{"name": n, "nodes": count} for n, count in apart.items()]
+    data["collections"] = [_collection(c, n, apart, comments) for n, c in enumerate(known)]
     text = _head(uri, left_out) + to_yaml(data, comments)
     resolve(parse_document(Path("the adopted spec"), text), {})
     guesses = sum("guess" in c for c in comments.values())
@@ -156,7 +161,9 @@ def _head(uri: str, left_out: Mapping[str, str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _collection(info: CollectionInfo, number: int, comments: dict[KeyPath, str]) -> dict[str, Any]:
+def _collection(
+    info: CollectionInfo, number: int, apart: Mapping[str, int], comments: dict[KeyPath, str]
+) -> dict[str, Any]:
     path: KeyPath = ("collections", number)
     roles = map_roles(info.schema)
     for role, reason in roles.reasons.items():
@@ -177,9 +184,20 @@ def _collection(info: CollectionInfo, number: int, comments: dict[KeyPath, str])
     data["indexes"] = [_index(state.index) for state in info.indexes]
     loaded = info.load_state != "NotLoad"
     data["load"] = {"loaded": loaded, "replicas": max(1, info.replicas)}
+    if named := _groups(info, apart):
+        data["load"]["resource_groups"] = named
     data["aliases"] = sorted(info.aliases)
     empty = ("partitions", "properties", "indexes", "aliases")
     return {k: v for k, v in data.items() if v or k not in empty}
+
+
+def _groups(info: CollectionInfo, apart: Mapping[str, int]) -> list[str]:
+    """The groups of a collection as a spec names them; none where it has replicas elsewhere."""
+    named = sorted(set(info.resource_groups))
+    if not named or not set(named) <= apart.keys():
+        return []
+    each = len(named) == info.replicas
+    return named if each or (len(named) == 1 and info.replicas <= apart[named[0]]) else []
 
 
 def _by_tenant(info: CollectionInfo, roles: RoleMap) -> bool:

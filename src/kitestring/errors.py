@@ -314,6 +314,45 @@ class WorkersUnreachable(KitestringError):
     code = "worker.unreachable"
 
 
+# --- re-embedding
+
+
+class RegistryUnreadable(SpecError):
+    """The record of which collection and model serve a name is damaged or another cluster's."""
+
+    code = "registry.unreadable"
+
+
+class NotResolved(KitestringError):
+    """Nobody knows which collection or model serves a name."""
+
+    code = "registry.not-resolved"
+
+
+class ReembedError(KitestringError):
+    """A re-embedding could not go on; nothing that clients use has changed."""
+
+    code = "reembed.error"
+
+
+class ReembedRefused(ReembedError):
+    """A precondition does not hold; nothing was changed."""
+
+    code = "reembed.refused"
+
+
+class ReembedBusy(ReembedError):
+    """Another process works at the re-embedding of the same collection."""
+
+    code = "reembed.busy"
+
+
+class ReembedUnproven(ReembedError):
+    """Rows of the old collection are not proven to be in the new one; nothing was dropped."""
+
+    code, exit_code = "reembed.unproven", 2
+
+
 # --- object stores
 
 

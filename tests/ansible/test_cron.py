@@ -173,7 +173,7 @@ def test_an_entry_that_no_daemon_runs_is_not_called_scheduled(play, spec, table)
 def test_the_very_line_runs_in_a_bare_environment(play, spec_for, unique, filled, table, milvus):
     """As cron runs it: no environment, another working directory. Twice at once: one gives way."""
     from kitestring.backup.catalog import open_catalog
-    from kitestring.enforce.lock import exclusive
+    from kitestring.clients.exclusive import exclusive
 
     loaded = spec_for({"name": unique()})
     filled(loaded)

@@ -37,6 +37,8 @@ def missing_collection(loaded: LoadedSpec, snapshot: Snapshot) -> Iterator[Findi
 def unmanaged_collection(loaded: LoadedSpec, snapshot: Snapshot) -> Iterator[Finding]:
     """A collection of the server that the spec does not mention."""
     known = {c.name for c in loaded.spec.collections}
+    # a re-embedding's other collection: its shadow, or the old one that is kept
+    known |= {name for family in loaded.registry.families for name in family.members}
     for name in sorted(set(snapshot.collections) - known):
         yield Finding(
             "schema.unmanaged",

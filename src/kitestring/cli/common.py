@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from kitestring.errors import SpecNotFound
+from kitestring.spec.find import default_spec, named_spec
 
 F = TypeVar("F", bound=Callable[..., Any])
-DEFAULT_SPECS = ("kitestring.yaml", "infra/clusters/local.yaml")
 
 
 def find_spec(path: str | None) -> Path:
@@ -21,19 +19,12 @@ def find_spec(path: str | None) -> Path:
     Raises:
         SpecNotFound: none of them is there.
     """
-    named = path or os.environ.get("KITESTRING_SPEC")
-    if named:
-        return Path(named)
-    for candidate in DEFAULT_SPECS:
-        if Path(candidate).is_file():
-            context = click.get_current_context(silent=True)
-            if not (context and (context.find_root().obj or {}).get("quiet")):
-                click.echo(f"using the spec {candidate}", err=True)
-            return Path(candidate)
-    raise SpecNotFound(
-        "no spec named",
-        hint="--spec FILE, or set KITESTRING_SPEC, or write ./kitestring.yaml",
-    )
+    named = named_spec(path)
+    if named is not None:
+        return named
+    found = default_spec()
+    note(f"using the spec {found}")
+    return found
 
 
 def spec_option(function: F) -> F:

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kitestring.clients.exclusive import exclusive
 from kitestring.clients.milvus.protocol import Milvus
 from kitestring.clients.textfile import write_whole
-from kitestring.enforce.lock import exclusive
 from kitestring.enforce.policy import Left, Need, SegmentFacts, needs_compaction, segment_facts
 from kitestring.errors import CollectionNotFound, MilvusError
 from kitestring.model.action import Action

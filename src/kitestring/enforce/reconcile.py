@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from kitestring.clients.exclusive import exclusive
 from kitestring.enforce.apply import STEPS, apply
 from kitestring.enforce.definitions import definition_steps, keep_definitions
-from kitestring.enforce.lock import exclusive
 from kitestring.enforce.objects import SpecSession
 from kitestring.enforce.plan import Plan, Refusal, plan
 from kitestring.errors import EnforceError

@@ -256,6 +256,35 @@ class Ledger:
                 [(run.collection, tenant, doc) for doc in documents],
             )
 
+    def hand_over(self, run: Run, source: str, model: str, embedded_at: int) -> int:
+        """Gives the run's collection the rows and documents of `source`, embedded by another
+        model, in place of what the ledger has of it; returns the number of rows.
+
+        Documents keep their digests, which name the old model: the next ingestion looks at each
+        document once more, and embeds none that is unchanged.
+        """
+        with self._checkpoint(run):
+            for table in ("rows", "documents"):
+                self._db.execute(f"DELETE FROM {table} WHERE collection = ?", (run.collection,))  # noqa: S608
+            entered = self._db.execute(
+                "INSERT INTO rows (collection, key, tenant, doc_id, chunk_index, content_hash,"
+                " embedding_model, chunker, last_embedded_at) SELECT ?, key, tenant, doc_id,"
+                " chunk_index, content_hash, ?, chunker, ? FROM rows WHERE collection = ?",
+                (run.collection, model, embedded_at, source),
+            )
+            self._db.execute(
+                "INSERT INTO documents SELECT ?, tenant, doc_id, digest, state, chunks"
+                " FROM documents WHERE collection = ?",
+                (run.collection, source),
+            )
+        return int(entered.rowcount)
+
+    def forget_collection(self, run: Run) -> None:
+        """Removes all that the ledger has of a collection that is no more."""
+        with self._checkpoint(run):
+            for table in ("rows", "documents", "collections"):
+                self._db.execute(f"DELETE FROM {table} WHERE collection = ?", (run.collection,))  # noqa: S608
+
     # --- inside
 
     def _prepare(self, cluster: str) -> None:

@@ -30,6 +30,7 @@ from kitestring.model.collection import Schema
 from kitestring.model.ingest import FailedDocument, IngestReport, OnProgress, Progress
 from kitestring.spec.loaded import LoadedSpec
 from kitestring.spec.models import CollectionSpec, EmbeddingModel
+from kitestring.spec.registry import read_registry
 
 DEFAULT_TENANT = "default"
 
@@ -78,6 +79,7 @@ def ingest(
         ledger.run(wanted.name) as run,
         closing(embedder or make_embedder(loaded, model)) as embed,
     ):
+        refuse_switched(loaded, wanted)
         if not milvus.has_collection(wanted.name):
             # a wrong dimension must show before a collection is made for it
             embed.embed(["dimension"])
@@ -184,6 +186,30 @@ def collection_to_write(loaded: LoadedSpec, name: str) -> tuple[CollectionSpec, 
             subject=wanted.name,
         )
     return wanted, model
+
+
+def refuse_switched(loaded: LoadedSpec, wanted: CollectionSpec) -> None:
+    """Refuses to write to a collection that a re-embedding takes clients from or to.
+
+    To be asked with the ledger's lease held: a cutover holds it until the registry says the end.
+
+    Raises:
+        IngestError: nothing was written; the message says what to do.
+    """
+    family = read_registry(loaded).family_of(wanted.name)
+    if family is None or (family.live == wanted.name and not family.switching):
+        return
+    if family.switching:
+        raise IngestError(
+            f"`{wanted.name}` is between two embedding models: a cutover did not end",
+            hint="`kitestring reembed status` says how to end it; then ingest again",
+            subject=wanted.name,
+        )
+    raise IngestError(
+        f"clients have moved to `{family.live}` since this run began; nothing was written",
+        hint="ingest again: it goes to the collection that is live now",
+        subject=wanted.name,
+    )
 
 
 class Planner:

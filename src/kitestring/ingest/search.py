@@ -9,6 +9,7 @@ from typing import Any
 
 from kitestring.clients.embedder import Embedder, make_embedder
 from kitestring.clients.milvus.protocol import Hit, Milvus
+from kitestring.clients.resolve import resolve
 from kitestring.errors import CollectionUnfit, DimensionMismatch, UsageError
 from kitestring.ingest.run import collection_to_write
 from kitestring.model.ingest import Passage, SearchReport
@@ -40,6 +41,9 @@ def search(
     if not question.strip():
         raise UsageError("the question is empty", hint="kitestring search 'how do I …'")
     wanted, model = collection_to_write(loaded, collection_name)
+    if embedder is None and loaded.registry.family_of(wanted.name) is not None:
+        served = resolve(collection_name, spec=loaded, milvus=milvus)
+        collection_name, embedder = served.collection, served.embedder()
     with closing(embedder or make_embedder(loaded, model)) as embed:
         vector = embed.embed_query(question)
         label = embed.label

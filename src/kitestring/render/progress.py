@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bar
 
 from kitestring.model.ingest import Progress
+from kitestring.model.reembed import CopyProgress
 
 
 @contextmanager
@@ -44,5 +45,32 @@ def ingest_progress(
                 rows=now.rows,
                 rate=now.rows / seconds,
             )
+
+        yield show
+
+
+@contextmanager
+def copy_progress(
+    *, quiet: bool = False, console: Console | None = None
+) -> Iterator[Callable[[CopyProgress], None] | None]:
+    """The same for the copy of a re-embedding, in rows."""
+    console = console or Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield None
+        return
+    bar = Bar(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("rows  {task.fields[embedded]:,} embedded"),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+    )
+    with bar:
+        task = bar.add_task("copy", total=None, embedded=0)
+
+        def show(now: CopyProgress) -> None:
+            bar.update(task, completed=now.seen, total=now.total, embedded=now.embedded)
 
         yield show

@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from kitestring.spec.groups import GroupName
 from kitestring.spec.proofs import IsolationProof, RecallProof
+from kitestring.spec.reembed import Reembed
 from kitestring.spec.types import Model, Name, across
 
 ROLES = (
@@ -241,6 +242,9 @@ class CollectionSpec(Model):
     )
     isolation: IsolationProof | None = Field(
         None, description="have drift runs ask as each tenant for the others' rows; omit for not"
+    )
+    reembed: Reembed = Field(
+        Reembed(), description="what a change of the embedding model is held to"
     )
 
     @model_validator(mode="after")

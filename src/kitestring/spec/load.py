@@ -17,11 +17,13 @@ from kitestring.spec.loaded import KeyPath, LoadedSpec
 from kitestring.spec.models import Spec
 from kitestring.spec.overlay import lay_over
 from kitestring.spec.problems import Problem, refuse
+from kitestring.spec.registry import follow
 from kitestring.spec.types import FROM_FILE, Model
 
 
 def load(path: Path, environ: Mapping[str, str] | None = None) -> LoadedSpec:
-    """The spec in a file, with `KITESTRING__…` variables of the environment laid over it.
+    """The spec in a file, with `KITESTRING__…` variables of the environment laid over it, and
+    what the registry of re-embeddings says of its collections (see `kitestring.spec.registry`).
 
     Args:
         environ: the environment; None for that of the process.
@@ -29,8 +31,9 @@ def load(path: Path, environ: Mapping[str, str] | None = None) -> LoadedSpec:
     Raises:
         SpecNotFound: there is no file.
         SpecInvalid: the message lists every error, with file, line and column.
+        RegistryUnreadable: the registry in the state directory is damaged.
     """
-    return resolve(read_document(path), os.environ if environ is None else environ)
+    return follow(resolve(read_document(path), os.environ if environ is None else environ))
 
 
 def resolve(document: Document, environ: Mapping[str, str]) -> LoadedSpec:

@@ -49,6 +49,7 @@ def test_ids_are_stable():
         "access.missing",
         "access.extra",
         "access.widened",
+        "reembed.spec",
         "backup.none",
         "backup.unreadable",
         "backup.too-old",

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
+from kitestring.clients.exclusive import exclusive
 from kitestring.enforce import compaction
 from kitestring.enforce.compaction import as_actions, compact
-from kitestring.enforce.lock import exclusive
 from kitestring.enforce.policy import (
     Left,
     SegmentFacts,

@@ -63,11 +63,22 @@ class Columnar:
     def insert(
         self, name: str, schema: Schema, batch: pa.RecordBatch, *, partition: str = ""
     ) -> int:
-        request = milvus_pb2.InsertRequest(
+        request = self._rows(milvus_pb2.InsertRequest, name, schema, batch, partition)
+        return int(self._call("Insert", request, timeout=self._timeout * 12).insert_cnt)
+
+    def upsert(
+        self, name: str, schema: Schema, batch: pa.RecordBatch, *, partition: str = ""
+    ) -> None:
+        request = self._rows(milvus_pb2.UpsertRequest, name, schema, batch, partition)
+        self._call("Upsert", request, timeout=self._timeout * 12)
+
+    def _rows(
+        self, kind: Any, name: str, schema: Schema, batch: pa.RecordBatch, partition: str
+    ) -> Any:
+        return kind(
             db_name=self._database,
             collection_name=name,
             partition_name=partition,
             fields_data=fields_data(batch, schema),
             num_rows=batch.num_rows,
         )
-        return int(self._call("Insert", request, timeout=self._timeout * 12).insert_cnt)

@@ -147,6 +147,12 @@ class MilvusColumnar(Protocol):
         """Inserts rows, those with keys that are there already too; returns how many."""
         ...
 
+    def upsert(
+        self, name: str, schema: Schema, batch: pa.RecordBatch, *, partition: str = ""
+    ) -> None:
+        """Writes rows in place of every row of their keys; returns once that is acknowledged."""
+        ...
+
 
 class Milvus(Protocol):
     """A connection to one database of one server.

@@ -1,4 +1,4 @@
-"""One enforcement at a time: a lock that the kernel drops when its holder ends."""
+"""One of a kind at a time: a lock that the kernel drops when its holder ends."""
 
 from __future__ import annotations
 
@@ -7,16 +7,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from kitestring.errors import EnforceBusy, EnforceError
+from kitestring.errors import EnforceBusy, EnforceError, KitestringError
 
 
 @contextmanager
-def exclusive(path: Path, what: str, *, dry_run: bool = False) -> Iterator[None]:
+def exclusive(
+    path: Path,
+    what: str,
+    *,
+    dry_run: bool = False,
+    busy: type[KitestringError] = EnforceBusy,
+    failed: type[KitestringError] = EnforceError,
+) -> Iterator[None]:
     """Holds the lock file of `what` ("compaction", …); a dry run takes and writes nothing.
 
     Raises:
-        EnforceBusy: another process holds it.
-        EnforceError: the file can't be written.
+        busy: another process holds it.
+        failed: the file can't be written.
     """
     if dry_run:
         yield
@@ -25,7 +32,7 @@ def exclusive(path: Path, what: str, *, dry_run: bool = False) -> Iterator[None]
         path.parent.mkdir(parents=True, exist_ok=True)
         file = path.open("a")
     except OSError as error:
-        raise EnforceError(
+        raise failed(
             f"the lock {path} can't be written: {error.strerror}",
             hint="let this user write the directory that `state` of the spec names",
             subject=str(path),
@@ -34,7 +41,7 @@ def exclusive(path: Path, what: str, *, dry_run: bool = False) -> Iterator[None]
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise EnforceBusy(
+            raise busy(
                 f"another {what} of this cluster is under way",
                 hint=f"wait for it to end; it holds {path}",
                 subject=str(path),

@@ -19,8 +19,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from kitestring.clients.exclusive import exclusive
 from kitestring.clients.textfile import write_whole
-from kitestring.enforce.lock import exclusive
 from kitestring.enforce.schedule import LOG_BYTES, LOGS_KEPT, VERBS, log_of
 from kitestring.errors import EnforceError
 from kitestring.render.prometheus import Gauge, metrics_as_text

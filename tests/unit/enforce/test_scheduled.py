@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from kitestring.clients.exclusive import exclusive
 from kitestring.enforce import scheduled
-from kitestring.enforce.lock import exclusive
 from kitestring.enforce.scheduled import run_scheduled
 from kitestring.errors import EnforceBusy, EnforceError
 

@@ -264,9 +264,26 @@ class ExtractFailed(IngestError):
 
 
 class EmbedderFailed(IngestError):
-    """The embedding model could not be loaded or did not answer."""
+    """The embedding model could not be loaded or did not answer.
+
+    `transient`: the same texts may be embedded later. `texts`: it is these texts that the model
+    does not take; others may be.
+    """
 
     code = "ingest.embedder"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        subject: str = "",
+        transient: bool = False,
+        texts: bool = False,
+    ) -> None:
+        super().__init__(message, hint=hint, subject=subject)
+        self.transient = transient
+        self.texts = texts
 
 
 class LedgerBusy(IngestError):

@@ -102,17 +102,44 @@ def test_changes_are_followed_and_only_they_are_embedded(
     ingest(loaded, milvus, name, [corpus])
     text = (corpus / "long.txt").read_text()
     (corpus / "long.txt").write_text(text[: len(text) // 2])
-    (corpus / "kites.md").unlink()
-    embedder = FakeEmbedder("hashing-word@1", 64)
-    shrunk = ingest(loaded, milvus, name, [corpus], embedder=embedder)
+    shrunk = ingest(loaded, milvus, name, [corpus])
     assert shrunk.rows_deleted > 5
-    assert len(embedder.texts) <= 1  # the chunk where the text now ends
-    assert "kites.md" in {r["doc_id"] for r in rows_of(milvus, name).values()}
+    assert shrunk.rows_written <= 1  # the chunk where the text now ends
+    assert shrunk.documents_removed == 0
     assert_agree(loaded, milvus, name)
-    pruned = ingest(loaded, milvus, name, [corpus], prune=True)
-    assert pruned.documents_removed == 1
-    assert {r["doc_id"] for r in rows_of(milvus, name).values()} == {"long.txt", "page.html"}
-    assert_agree(loaded, milvus, name)
+
+
+def test_a_document_that_disappears_from_a_directory_loses_its_rows(
+    spec_for: SpecFor, milvus: MilvusServer, unique: Unique, corpus: Path, tmp_path: Path
+) -> None:
+    def documents() -> set[str]:
+        assert_agree(loaded, milvus, name)
+        return {r["doc_id"] for r in rows_of(milvus, name).values()}
+
+    name = unique("c")
+    loaded = spec_for({"name": name, "chunking": SMALL})
+    other = tmp_path / "other"
+    (other / "sub").mkdir(parents=True)
+    (other / "sub/there.txt").write_text("It is elsewhere.")
+    (other / "apart.txt").write_text("It is apart.")
+    ingest(loaded, milvus, name, [corpus])
+    ingest(loaded, milvus, name, [other])
+    (corpus / "kites.md").unlink()
+    (other / "apart.txt").unlink()
+    # a file given by itself says nothing of those beside it, nor a directory of another one
+    ingest(loaded, milvus, name, [corpus / "long.txt"])
+    ingest(loaded, milvus, name, [other / "sub"])
+    assert {"kites.md", "apart.txt"} < documents()
+    gone = ingest(loaded, milvus, name, [corpus])
+    assert (gone.documents_removed, gone.rows_written) == (1, 0)
+    assert documents() == {"long.txt", "page.html", "sub/there.txt", "there.txt", "apart.txt"}
+    # a directory that moved is another one: only pruning says that its documents are all there are
+    moved = corpus.rename(tmp_path / "moved")
+    (moved / "page.html").unlink()
+    assert ingest(loaded, milvus, name, [moved]).documents_removed == 0
+    assert "page.html" in documents()
+    assert ingest(loaded, milvus, name, [moved], prune=True).documents_removed == 4
+    assert documents() == {"long.txt"}
 
 
 def test_a_broken_document_stops_no_other_and_keeps_what_was_stored(
@@ -240,10 +267,9 @@ def test_a_lost_ledger_is_built_anew_without_embedding(
         file.unlink()
     text = (corpus / "long.txt").read_text()
     (corpus / "long.txt").write_text(text[:200])
-    embedder = FakeEmbedder("hashing-word@1", 64)
-    report = ingest(loaded, milvus, name, [corpus], embedder=embedder)
+    report = ingest(loaded, milvus, name, [corpus])
     assert f"{whole.rows:,} of its {whole.rows:,} rows were entered" in report.notes[0]
-    assert len(embedder.texts) <= 1
+    assert report.rows_written <= 1
     assert report.rows_deleted > 5
     assert in_ledger(loaded, name).keys() < before.keys()
     assert_agree(loaded, milvus, name)

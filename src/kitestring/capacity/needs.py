@@ -44,6 +44,8 @@ def row_size(collection: CollectionSpec, schema: Schema) -> RowSize:
         scalars += size
         if said:
             assumed.append(said)
+    if collection.chunking and collection.chunking.parent_size:
+        scalars += collection.chunking.parent_size  # each passage carries its parent's text
     return RowSize(sum(vector_bytes(f) for f in schema.vectors), scalars, tuple(assumed))
 
 

@@ -13,6 +13,22 @@ from kitestring.spec.find import default_spec, named_spec
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+class Seconds(click.ParamType):  # type: ignore[type-arg,unused-ignore]
+    """A duration, such as `90s`, `10m` or `0s`; in seconds."""
+
+    name = "time"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        from kitestring.spec.types import parse_duration
+
+        try:
+            return value if isinstance(value, float) else parse_duration(value)
+        except ValueError as error:
+            self.fail(f"`{value}`: {error}", param, ctx)
+
+
 def find_spec(path: str | None) -> Path:
     """The spec file to use: the flag, `KITESTRING_SPEC`, `kitestring.yaml`, the demo's.
 

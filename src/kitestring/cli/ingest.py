@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from kitestring.cli.common import load_spec, note, output_option, spec_option
+from kitestring.cli.common import Seconds, load_spec, note, output_option, spec_option
 
 
 @click.command()
@@ -25,6 +25,14 @@ from kitestring.cli.common import load_spec, note, output_option, spec_option
 @click.option(
     "--allow-mixed", is_flag=True, help="Write where rows of another model or chunker are"
 )
+@click.option(
+    "--wait",
+    "patience",
+    type=Seconds(),
+    default="0s",
+    metavar="TIME",
+    help="Wait that long for another ingestion into the collection, such as 10m",
+)
 @output_option("text", "json")
 def ingest(
     paths: tuple[Path, ...],
@@ -36,15 +44,19 @@ def ingest(
     prune: bool,
     verify: bool,
     allow_mixed: bool,
+    patience: float,
     output: str,
 ) -> int:
     """Write documents into a collection, idempotently.
 
     PATHS are files, and directories with all that is below them: text, Markdown, HTML, PDF and
     reStructuredText. Unchanged documents are not embedded again; a run that was killed is
-    continued by the next one.
+    continued by the next one. A document that has become shorter loses its last rows, and one
+    that is no longer in a directory of PATHS loses all of them; `--prune` removes everything of
+    the tenant that is not in PATHS. What can't be written is parked as a dead letter.
 
-    Exit codes: 0 all documents are stored, 1 an error, or some documents could not be read.
+    Exit codes: 0 all documents are stored, 1 an error, or something is parked, 2 rows read back
+    are not as written or a spot check failed, 3 spot checks could not be made.
     """
     from kitestring.clients.milvus.connect import connect
     from kitestring.ingest.run import ingest as run
@@ -65,6 +77,8 @@ def ingest(
             prune=prune,
             verify=verify,
             allow_mixed=allow_mixed,
+            wait=patience,
+            waiting=lambda what: note(f"waiting: {what}"),
             progress=progress,
         )
     for line in ingest_notes(report):

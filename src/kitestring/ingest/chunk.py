@@ -1,4 +1,5 @@
-"""Documents into passages: fixed size, whole sentences, or along Markdown's structure.
+"""Documents into passages: fixed size, whole sentences, along Markdown's structure, where the
+meaning changes (see `semantic`), or small ones within large ones.
 
 Every strategy cuts the text into spans and packs neighbouring spans into chunks. A chunk is a
 slice of the document without the white space around it, so chunks lose nothing, are at most
@@ -9,10 +10,15 @@ Why this is not a library: docs/decisions/0001-chunking-library.md.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
+from kitestring.errors import UsageError
 from kitestring.spec.models import Chunking
+
+if TYPE_CHECKING:
+    from kitestring.clients.embedder.base import Vectors
 
 # part of a document's digest: raise it when the same text gives other chunks
 CHUNK_VERSION = 1
@@ -23,6 +29,7 @@ _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 _SPACE = re.compile(r"\s")
 
 Span = tuple[int, int]
+Embed = Callable[[Sequence[str]], "Vectors"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +39,47 @@ class Chunk:
     start: int
     end: int
     text: str
+    parent: Chunk | None = None  # the larger passage that it is part of (`parent-child`)
+    parent_index: int = 0
 
 
-def chunks(text: str, chunking: Chunking) -> list[Chunk]:
-    """The passages of a document in their order; none when it holds only white space."""
-    spans = _STRATEGIES[chunking.strategy](text, chunking.size, chunking.overlap)
+def chunks(text: str, chunking: Chunking, embed: Embed | None = None) -> list[Chunk]:
+    """The passages of a document in their order; none when it holds only white space.
+
+    Args:
+        embed: the collection's model, for `semantic`.
+
+    Raises:
+        UsageError: `semantic` without a model.
+        EmbedderFailed, DimensionMismatch: the model failed.
+    """
+    if chunking.strategy == "parent-child":
+        return _children(text, chunking)
+    if chunking.strategy == "semantic":
+        from kitestring.ingest.semantic import semantic_spans
+
+        if embed is None:
+            raise UsageError("`semantic` chunking needs a model")
+        spans = semantic_spans(text, chunking, embed)
+    else:
+        spans = _STRATEGIES[chunking.strategy](text, chunking.size, chunking.overlap)
+    return _distinct(text, spans)
+
+
+def _children(text: str, chunking: Chunking) -> list[Chunk]:
+    """Whole sentences packed into parents, without overlap, and each parent into children."""
+    found: list[Chunk] = []
+    parents = _distinct(text, _sentences(text, chunking.parent_size or chunking.size, 0))
+    for index, parent in enumerate(parents):
+        spans = sentence_spans(text, parent.start, parent.end, chunking.size)
+        found += [
+            replace(child, parent=parent, parent_index=index)
+            for child in _distinct(text, packed(spans, chunking.size, chunking.overlap))
+        ]
+    return found
+
+
+def _distinct(text: str, spans: Iterator[Span]) -> list[Chunk]:
     found: list[Chunk] = []
     for start, end in spans:
         chunk = _trimmed(text, start, end)
@@ -46,7 +89,7 @@ def chunks(text: str, chunking: Chunking) -> list[Chunk]:
     return found
 
 
-def _packed(spans: list[Span], size: int, overlap: int) -> Iterator[Span]:
+def packed(spans: list[Span], size: int, overlap: int) -> Iterator[Span]:
     """Neighbouring spans (each at most `size` long) joined into chunks of at most `size`.
 
     A chunk begins with the last spans of the one before, as many as fit into `overlap` and still
@@ -78,15 +121,16 @@ def _fixed(text: str, size: int, overlap: int) -> Iterator[Span]:
 
 
 def _sentences(text: str, size: int, overlap: int) -> Iterator[Span]:
-    yield from _packed(_sentence_spans(text, 0, len(text), size), size, overlap)
+    yield from packed(sentence_spans(text, 0, len(text), size), size, overlap)
 
 
 def _markdown(text: str, size: int, overlap: int) -> Iterator[Span]:
     for section in _sections(text, size):
-        yield from _packed(section, size, overlap)
+        yield from packed(section, size, overlap)
 
 
-def _sentence_spans(text: str, start: int, end: int, size: int) -> list[Span]:
+def sentence_spans(text: str, start: int, end: int, size: int) -> list[Span]:
+    """The sentences of a part of a text, those that are longer than `size` in pieces."""
     ends = [m.end() for m in _SENTENCE_END.finditer(text, start, end)]
     spans: list[Span] = []
     for stop in [*ends, end]:
@@ -116,7 +160,7 @@ def _sections(text: str, size: int) -> Iterator[list[Span]]:
             if mark and mark[1].startswith(fence) and not line[mark.end() :].strip():
                 fence = ""
         elif mark or _HEADING.match(line):
-            section.extend(_sentence_spans(text, prose, position, size))
+            section.extend(sentence_spans(text, prose, position, size))
             if mark:
                 fence = mark[1]
                 has_body = True
@@ -128,7 +172,7 @@ def _sections(text: str, size: int) -> Iterator[list[Span]]:
         elif line.strip():
             has_body = True
         position = end
-    section.extend(_sentence_spans(text, prose, len(text), size))
+    section.extend(sentence_spans(text, prose, len(text), size))
     if section:
         yield section
 

@@ -18,21 +18,37 @@ from kitestring.ingest.extract import EXTRACTORS
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A document: its id, and the file it is in."""
+    """A document: its id, the file it is in, and the directory that the id is relative to."""
 
     doc_id: str
     path: Path
+    root: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The documents in the order of their ids, and the files passed over, with the reason."""
+    """The documents in the order of their ids, and the files passed over, with the reason.
+
+    `walked`: the directories that were looked through, each with the one that ids are relative to.
+    """
 
     sources: tuple[Source, ...]
     skipped: tuple[tuple[Path, str], ...]
+    walked: tuple[tuple[Path, Path], ...] = ()
+
+    def missing(self, doc_id: str, root: str) -> bool:
+        """Whether a document that was found at `root` before stood in a directory that was looked
+        through now, and its file is not there any more."""
+        for folder, base in self.walked:
+            file = base / doc_id
+            if root == str(base) and file.is_relative_to(folder):
+                return not file.exists() and not file.is_symlink()
+        return False
 
 
-def find_documents(paths: Sequence[Path], *, root: Path | None = None) -> Found:
+def find_documents(
+    paths: Sequence[Path], *, root: Path | None = None, allow_empty: bool = False
+) -> Found:
     """The documents at `paths`: files, and directories with all that is below them.
 
     Hidden files and directories are passed over in silence, and links to directories not followed.
@@ -40,13 +56,15 @@ def find_documents(paths: Sequence[Path], *, root: Path | None = None) -> Found:
     Raises:
         ExtractFailed: a file given by itself is of an unknown type.
         IngestError: a path is not there, not below `root`, two files would be the same document,
-            or there is no document at all.
+            or there is no document at all and `allow_empty` is false.
     """
-    known: dict[str, Path] = {}
+    known: dict[str, Source] = {}
+    walked: list[tuple[Path, Path]] = []
     skipped: list[tuple[Path, str]] = []
     for path in paths:
         if path.is_dir():
             files, base = list(_below(path)), root or path
+            walked.append((path.resolve(), base.resolve()))
         elif path.exists():
             files, base = [path], root or path.parent
             if path.suffix.lower() not in EXTRACTORS:
@@ -67,20 +85,19 @@ def find_documents(paths: Sequence[Path], *, root: Path | None = None) -> Found:
             if not doc_id.isprintable():
                 skipped.append((file, "its name is not printable UTF-8"))
                 continue
-            other = known.setdefault(doc_id, file)
+            other = known.setdefault(doc_id, Source(doc_id, file, str(base.resolve()))).path
             if other is not file and not other.samefile(file):
                 raise IngestError(
                     f"{other} and {file} would both be the document `{doc_id}`",
                     hint="give a directory above both, or `--root`",
                     subject=doc_id,
                 )
-    if not known:
+    if not known and not allow_empty:
         raise IngestError(
             f"no documents in {', '.join(map(str, paths)) or 'no path'}",
             hint=f"known types: {' '.join(sorted(EXTRACTORS))}",
         )
-    sources = tuple(Source(doc, known[doc]) for doc in sorted(known))
-    return Found(sources, tuple(skipped))
+    return Found(tuple(known[doc] for doc in sorted(known)), tuple(skipped), tuple(walked))
 
 
 def _below(folder: Path) -> Iterator[Path]:

@@ -12,6 +12,7 @@ from kitestring.errors import (
     DimensionMismatch,
 )
 from kitestring.model.collection import CollectionInfo, Schema
+from kitestring.spec.crosscheck_ingest import PARENT_FIELDS
 from kitestring.spec.loaded import LoadedSpec
 from kitestring.spec.models import ROLES, CollectionSpec
 from kitestring.spec.schema import collection_schema, wanted_index
@@ -93,6 +94,14 @@ def ensure_collection(
     return Ensured(milvus.describe(name) if made else info, tuple(made), tuple(notes))
 
 
+def extra_fields(wanted: CollectionSpec) -> tuple[str, ...]:
+    """The fields that rows may have beside those of the row contract."""
+    names = wanted.metadata.names if wanted.metadata else ()
+    if wanted.chunking and wanted.chunking.strategy == "parent-child":
+        names += PARENT_FIELDS
+    return names
+
+
 def require_fit(loaded: LoadedSpec, wanted: CollectionSpec, schema: Schema) -> None:
     """Proves that rows of the row contract fit into the collection's schema.
 
@@ -129,11 +138,20 @@ def require_fit(loaded: LoadedSpec, wanted: CollectionSpec, schema: Schema) -> N
             "rows can only be written twice without harm under keys of their own: "
             "ingest into a new collection",
         )
-    unfilled = [f.name for f in schema.fields if f.name not in roles.values() and not f.nullable]
+    extra = extra_fields(wanted)
+    missing = [name for name in extra if schema.field(name) is None]
+    if missing and not schema.dynamic:
+        raise unfit(
+            f"the collection has no field `{missing[0]}`, and takes no dynamic ones",
+            "ingest into a new collection, or leave that field out of the spec",
+        )
+    filled = {*roles.values(), *extra}
+    unfilled = [f.name for f in schema.fields if f.name not in filled and not f.nullable]
     if unfilled:
         raise unfit(
             f"nothing would fill its field `{unfilled[0]}`",
-            "ingestion writes the fields of the row contract only: ingest into a new collection",
+            "ingestion writes the fields of the row contract and those of `metadata`: name it "
+            "there, or ingest into a new collection",
         )
     model = loaded.spec.model_named(wanted.model)
     vector = schema.field(str(roles["vector"]))

@@ -10,47 +10,21 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from kitestring.clients.lease import Owner, owner_lives, this_process
+from kitestring.clients.lease import Owner, this_process
 from kitestring.errors import LedgerBusy, LedgerUnreadable
+from kitestring.ingest import ledger_lease as lease
+from kitestring.ingest.ledger_file import prepare
 from kitestring.model.ledger import LedgerRow
 from kitestring.spec.loaded import LoadedSpec
 
 LEDGER_FILE = "ledger.sqlite"
-LEDGER_VERSION = 1
-LEASE_EXPIRES = 900.0  # seconds without a heartbeat, for an owner on another host
-_TABLES = """
-CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE collections (
-    collection TEXT PRIMARY KEY, milvus_id INTEGER NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE rows (
-    collection TEXT NOT NULL, key TEXT NOT NULL, tenant TEXT NOT NULL, doc_id TEXT NOT NULL,
-    chunk_index INTEGER NOT NULL, content_hash TEXT NOT NULL, embedding_model TEXT NOT NULL,
-    chunker TEXT NOT NULL, last_embedded_at INTEGER NOT NULL,
-    PRIMARY KEY (collection, key)
-) WITHOUT ROWID;
-CREATE INDEX rows_by_document ON rows (collection, tenant, doc_id);
-CREATE TABLE documents (
-    collection TEXT NOT NULL, tenant TEXT NOT NULL, doc_id TEXT NOT NULL, digest TEXT NOT NULL,
-    state TEXT NOT NULL CHECK (state IN ('pending', 'written')), chunks INTEGER NOT NULL,
-    PRIMARY KEY (collection, tenant, doc_id)
-) WITHOUT ROWID;
-CREATE TABLE runs (
-    id INTEGER PRIMARY KEY, collection TEXT NOT NULL, started_at INTEGER NOT NULL,
-    checkpoint_at INTEGER NOT NULL, finished_at INTEGER, rows_written INTEGER NOT NULL DEFAULT 0,
-    rows_deleted INTEGER NOT NULL DEFAULT 0
-);
-CREATE TABLE leases (
-    collection TEXT PRIMARY KEY, pid INTEGER NOT NULL, started REAL NOT NULL, host TEXT NOT NULL,
-    heartbeat REAL NOT NULL
-) WITHOUT ROWID;
-"""
-_ROW = "key, doc_id, chunk_index, content_hash, embedding_model, chunker, last_embedded_at"
+_ROW = "key, doc_id, chunk_index, content_hash, embedding_model, chunker, last_embedded_at, extra"
+_POLL = 0.5  # seconds between two looks at a lease that another holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +64,7 @@ class Ledger:
                 file.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(self._where, timeout=30, isolation_level=None)
             try:
-                self._prepare(cluster)
+                prepare(self._db, self._where, cluster)
             except BaseException:
                 self._db.close()
                 raise
@@ -124,6 +98,14 @@ class Ledger:
             where = "WHERE collection = ? AND tenant = ? ORDER BY key"
             yield from self._rows(where, collection, tenant)
 
+    def unverified(self, collection: str) -> Iterator[LedgerRow]:
+        """The rows entered by runs since the last one whose rows were read back, by key."""
+        last = "SELECT coalesce(max(id), 0) FROM runs WHERE collection = ?1 AND verified_at > 0"
+        wrote = f"SELECT 1 FROM runs WHERE collection = ?1 AND id > ({last}) AND rows_written > 0"  # noqa: S608
+        if self._one(wrote, collection) is not None:
+            where = f"WHERE collection = ?1 AND run > ({last}) ORDER BY key"
+            yield from self._rows(where, collection)
+
     def document_rows(self, collection: str, tenant: str, doc_id: str) -> dict[str, LedgerRow]:
         """The rows of one document by key."""
         where = "WHERE collection = ? AND tenant = ? AND doc_id = ?"
@@ -139,6 +121,16 @@ class Ledger:
                 (collection, tenant),
             ).fetchall()
         return {doc: LedgerDocument(*rest) for doc, *rest in found}
+
+    def roots(self, collection: str, tenant: str) -> dict[str, str]:
+        """The documents of a tenant by id, with the directory that they were last found in; an
+        empty text where that is not known."""
+        with self._guard():
+            found = self._db.execute(
+                "SELECT doc_id, root FROM documents WHERE collection = ? AND tenant = ?",
+                (collection, tenant),
+            ).fetchall()
+        return dict(found)
 
     def document_ids(self, collection: str, tenant: str) -> set[str]:
         """Every document of a tenant that was announced or has rows."""
@@ -168,21 +160,29 @@ class Ledger:
     # --- writing
 
     @contextmanager
-    def run(self, collection: str) -> Iterator[Run]:
+    def run(
+        self,
+        collection: str,
+        *,
+        wait: float = 0.0,
+        waiting: Callable[[str], None] | None = None,
+    ) -> Iterator[Run]:
         """Holds the collection for one ingestion.
+
+        Args:
+            wait: seconds to wait for another ingestion that holds it.
+            waiting: told once, by whom it is held, before waiting.
 
         Raises:
             LedgerBusy: another living ingestion holds it; the message names it.
         """
-        run = self._begin(collection, this_process())
+        run = self._begin(collection, this_process(), wait, waiting)
         try:
-            yield run
+            with lease.alive(self._where, collection, run.owner):
+                yield run
         finally:
             with self._transaction():
-                self._db.execute(
-                    "DELETE FROM leases WHERE collection = ? AND pid = ? AND started = ?",
-                    (collection, run.owner.pid, run.owner.started),
-                )
+                lease.release(self._db, collection, run.owner)
                 self._db.execute(
                     "UPDATE runs SET finished_at = ? WHERE id = ?", (_now_ms(), run.id)
                 )
@@ -196,27 +196,50 @@ class Ledger:
                 (run.collection, milvus_id),
             )
 
-    def announce(self, run: Run, tenant: str, documents: Mapping[str, tuple[str, int]]) -> None:
+    def announce(
+        self,
+        run: Run,
+        tenant: str,
+        documents: Mapping[str, tuple[str, int]],
+        *,
+        roots: Mapping[str, str] | None = None,
+    ) -> None:
         """Marks documents (id -> digest and planned chunks) as pending, before the first row goes.
 
         The planned number never shrinks while a document is pending: an earlier, killed run may
-        have sent more chunks than this one will.
+        have sent more chunks than this one will. `roots`: the directory that each id is relative
+        to.
         """
         with self._checkpoint(run):
             self._db.executemany(
-                "INSERT INTO documents VALUES (?, ?, ?, ?, 'pending', ?)"
+                "INSERT INTO documents (collection, tenant, doc_id, digest, state, chunks, root)"
+                " VALUES (?, ?, ?, ?, 'pending', ?, ?)"
                 " ON CONFLICT DO UPDATE SET digest = excluded.digest, state = 'pending',"
-                " chunks = max(chunks, excluded.chunks)",
-                [(run.collection, tenant, d, digest, n) for d, (digest, n) in documents.items()],
+                " chunks = max(chunks, excluded.chunks), root = excluded.root",
+                [
+                    (run.collection, tenant, doc, digest, chunks, (roots or {}).get(doc, ""))
+                    for doc, (digest, chunks) in documents.items()
+                ],
             )
 
-    def enter(self, run: Run, tenant: str, rows: Sequence[LedgerRow]) -> None:
-        """Enters rows that Milvus has acknowledged."""
-        with self._checkpoint(run, written=len(rows)):
+    def place(self, run: Run, tenant: str, roots: Mapping[str, str]) -> None:
+        """Notes the directory in which documents are found, where it is another than before."""
+        with self._checkpoint(run):
+            self._db.executemany(
+                "UPDATE documents SET root = ? WHERE collection = ? AND tenant = ?"
+                " AND doc_id = ? AND root != ?",
+                [(root, run.collection, tenant, doc, root) for doc, root in roots.items()],
+            )
+
+    def enter(
+        self, run: Run, tenant: str, rows: Sequence[LedgerRow], *, found: bool = False
+    ) -> None:
+        """Enters rows that Milvus has acknowledged, or that were `found` in it."""
+        with self._checkpoint(run, written=0 if found else len(rows)):
             self._db.executemany(
                 "INSERT OR REPLACE INTO rows (collection, tenant, key, doc_id, chunk_index,"
-                " content_hash, embedding_model, chunker, last_embedded_at)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " content_hash, embedding_model, chunker, last_embedded_at, extra, run)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [
                     (
                         run.collection,
@@ -228,6 +251,8 @@ class Ledger:
                         r.embedding_model,
                         r.chunker,
                         r.last_embedded_at,
+                        r.extra,
+                        0 if found else run.id,
                     )
                     for r in rows
                 ],
@@ -268,12 +293,13 @@ class Ledger:
                 self._db.execute(f"DELETE FROM {table} WHERE collection = ?", (run.collection,))  # noqa: S608
             entered = self._db.execute(
                 "INSERT INTO rows (collection, key, tenant, doc_id, chunk_index, content_hash,"
-                " embedding_model, chunker, last_embedded_at) SELECT ?, key, tenant, doc_id,"
-                " chunk_index, content_hash, ?, chunker, ? FROM rows WHERE collection = ?",
+                " embedding_model, chunker, last_embedded_at, extra) SELECT ?, key, tenant, doc_id,"
+                " chunk_index, content_hash, ?, chunker, ?, extra FROM rows WHERE collection = ?",
                 (run.collection, model, embedded_at, source),
             )
             self._db.execute(
-                "INSERT INTO documents SELECT ?, tenant, doc_id, digest, state, chunks"
+                "INSERT INTO documents (collection, tenant, doc_id, digest, state, chunks, root)"
+                " SELECT ?, tenant, doc_id, digest, state, chunks, root"
                 " FROM documents WHERE collection = ?",
                 (run.collection, source),
             )
@@ -285,74 +311,39 @@ class Ledger:
             for table in ("rows", "documents", "collections"):
                 self._db.execute(f"DELETE FROM {table} WHERE collection = ?", (run.collection,))  # noqa: S608
 
+    def verified(self, run: Run) -> None:
+        """Notes that the rows of this run and those before it were read back."""
+        with self._checkpoint(run):
+            self._db.execute("UPDATE runs SET verified_at = ? WHERE id = ?", (_now_ms(), run.id))
+
     # --- inside
 
-    def _prepare(self, cluster: str) -> None:
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute(
-            "PRAGMA synchronous = NORMAL"
-        )  # in WAL mode, safe against a killed process
-        with self._transaction():
-            version = int(self._db.execute("PRAGMA user_version").fetchone()[0])
-            if version == 0:
-                for statement in _TABLES.split(";\n"):
-                    if statement.strip():
-                        self._db.execute(statement)
-                self._db.execute("INSERT INTO meta VALUES ('cluster', ?)", (cluster,))
-                self._db.execute(f"PRAGMA user_version = {LEDGER_VERSION}")
-                return
-        if version > LEDGER_VERSION:
-            raise LedgerUnreadable(
-                f"the ledger {self._where} has version {version}; this kitestring reads "
-                f"{LEDGER_VERSION}",
-                hint="use the newer kitestring that wrote it",
-                subject=self._where,
-            )
-        owner = self._db.execute("SELECT value FROM meta WHERE name = 'cluster'").fetchone()
-        if owner is None or owner[0] != cluster:
-            raise LedgerUnreadable(
-                f"the ledger {self._where} belongs to the cluster `{owner[0] if owner else ''}`, "
-                f"not to `{cluster}`",
-                hint="give each cluster a `state` directory of its own",
-                subject=self._where,
-            )
-
-    def _begin(self, collection: str, me: Owner) -> Run:
-        now = time.time()
-        with self._transaction():
-            held = self._db.execute(
-                "SELECT pid, started, host, heartbeat FROM leases WHERE collection = ?",
-                (collection,),
-            ).fetchone()
-            if held is not None:
-                other = Owner(int(held[0]), float(held[1]), str(held[2]))
-                if owner_lives(other, silent=now - float(held[3]), expires=LEASE_EXPIRES):
-                    raise LedgerBusy(
-                        f"another ingestion into `{collection}` runs: process {other.pid} "
-                        f"on {other.host}",
-                        hint="wait for it, or stop it; its finished batches are kept",
-                        subject=collection,
+    def _begin(
+        self, collection: str, me: Owner, wait: float, waiting: Callable[[str], None] | None
+    ) -> Run:
+        deadline = time.monotonic() + wait
+        while True:
+            try:
+                with self._transaction():
+                    lease.claim(self._db, collection, me)
+                    cursor = self._db.execute(
+                        "INSERT INTO runs (collection, started_at, checkpoint_at) VALUES (?, ?, ?)",
+                        (collection, _now_ms(), _now_ms()),
                     )
-            self._db.execute(
-                "INSERT OR REPLACE INTO leases VALUES (?, ?, ?, ?, ?)",
-                (collection, me.pid, me.started, me.host, now),
-            )
-            cursor = self._db.execute(
-                "INSERT INTO runs (collection, started_at, checkpoint_at) VALUES (?, ?, ?)",
-                (collection, _now_ms(), _now_ms()),
-            )
-            return Run(int(cursor.lastrowid or 0), collection, me)
+                    return Run(int(cursor.lastrowid or 0), collection, me)
+            except LedgerBusy as busy:
+                if time.monotonic() >= deadline:
+                    raise
+                if waiting is not None:
+                    waiting(busy.message)
+                    waiting = None
+                time.sleep(_POLL)
 
     @contextmanager
     def _checkpoint(self, run: Run, *, written: int = 0, deleted: int = 0) -> Iterator[None]:
         """One transaction that also proves that the run still holds the collection."""
         with self._transaction():
-            held = self._db.execute(
-                "UPDATE leases SET heartbeat = ? WHERE collection = ? AND pid = ?"
-                " AND started = ? AND host = ?",
-                (time.time(), run.collection, run.owner.pid, run.owner.started, run.owner.host),
-            )
-            if held.rowcount != 1:
+            if not lease.renew(self._db, run.collection, run.owner):
                 raise LedgerBusy(
                     f"another ingestion took over `{run.collection}`; this one stops",
                     hint="run it again when the other one has ended",

@@ -220,7 +220,7 @@ def _adopt(
         groups = groupby(batch, itemgetter(-1)) if fields.tenant_id else [("", iter(batch))]
         for tenant, members in groups:
             entered = [LedgerRow(*row[: len(names)]) for row in members]
-            ledger.enter(run, tenant, entered)
+            ledger.enter(run, tenant, entered, found=True)
             adopted += len(entered)
     return adopted
 

@@ -6,12 +6,16 @@ import hashlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from kitestring.clients.embedder import Embedder
 from kitestring.clients.milvus.protocol import Milvus
 from kitestring.errors import IngestError
+from kitestring.ingest.deadletter import DeadLetters
+from kitestring.ingest.documents import Source
 from kitestring.ingest.ensure import KEY_LENGTH
 from kitestring.ingest.ledger import Ledger, Run
+from kitestring.ingest.partial import PartialEmbedder, PartialWriter, Refused
 from kitestring.model.ledger import LedgerRow
 from kitestring.spec.models import FieldMap
 
@@ -19,8 +23,9 @@ BATCH_ROWS = 512
 _DELETE_ROWS = 1024  # keys in one filter
 
 
-def row_key(tenant: str, doc_id: str, chunk_index: int, chunker: str) -> str:
-    """The key of a row: the same place in the same document gives the same key, always."""
+def row_key(tenant: str, doc_id: str, chunk_index: int | str, chunker: str) -> str:
+    """The key of a row, or of a parent: the same place in the same document gives the same key,
+    always."""
     text = "\x1f".join((tenant, doc_id, str(chunk_index), chunker))
     return hashlib.sha256(text.encode()).hexdigest()[:KEY_LENGTH]
 
@@ -36,6 +41,8 @@ class PlannedRow:
     chunk_index: int
     text: str
     content_hash: str
+    extra: Mapping[str, Any] = field(default_factory=dict)  # beside the row contract
+    extra_digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +54,7 @@ class PlannedDocument:
     chunks: int
     rows: tuple[PlannedRow, ...]  # to be embedded and written
     surplus: tuple[str, ...]  # keys to be deleted
+    source: Source
 
 
 @dataclass(slots=True)
@@ -68,6 +76,7 @@ class Writer:
 
     For each batch: announce its documents, embed, upsert, enter the rows that Milvus acknowledged,
     delete what its finished documents no longer have, prove that it is gone, mark them written.
+    A row that the model or Milvus refuses is parked in `letters`, and its document stays pending.
     """
 
     def __init__(
@@ -81,25 +90,29 @@ class Writer:
         tenant: str,
         chunker: str,
         clock: Clock,
+        letters: DeadLetters,
     ) -> None:
         self._milvus = milvus
         self._ledger = ledger
         self._run = run
-        self._embedder = embedder
+        self._embedder = PartialEmbedder(embedder)
+        self._upserter = PartialWriter(milvus, run.collection)
+        self._model = embedder.label
         self._fields = fields
         self._tenant = tenant
         self._chunker = chunker
         self._clock = clock
-        self._rows: list[tuple[str, PlannedRow]] = []
-        self._starting: dict[str, tuple[str, int]] = {}
+        self._letters = letters
+        self._rows: list[tuple[Source, PlannedRow]] = []
+        self._starting: dict[str, PlannedDocument] = {}
         self._ending: list[PlannedDocument] = []
         self.rows_written = 0
         self.rows_deleted = 0
 
     def add(self, document: PlannedDocument) -> None:
-        self._starting[document.doc_id] = (document.digest, document.chunks)
+        self._starting[document.doc_id] = document
         for row in document.rows:
-            self._rows.append((document.doc_id, row))
+            self._rows.append((document.source, row))
             if len(self._rows) >= BATCH_ROWS:
                 self._flush()
         self._ending.append(document)
@@ -126,46 +139,73 @@ class Writer:
 
     def _flush(self) -> None:
         if self._starting:
-            self._ledger.announce(self._run, self._tenant, self._starting)
+            self._ledger.announce(
+                self._run,
+                self._tenant,
+                {doc: (d.digest, d.chunks) for doc, d in self._starting.items()},
+                roots={doc: d.source.root for doc, d in self._starting.items()},
+            )
             self._starting = {}
         if self._rows:
-            self._clock.lap("extract")
-            vectors = self._embedder.embed([row.text for _, row in self._rows])
-            self._clock.lap("embed")
-            now = int(time.time() * 1000)
-            entries = [
-                LedgerRow(
-                    key=row.key,
-                    doc_id=doc_id,
-                    chunk_index=row.chunk_index,
-                    content_hash=row.content_hash,
-                    embedding_model=self._embedder.label,
-                    chunker=self._chunker,
-                    last_embedded_at=now,
-                )
-                for doc_id, row in self._rows
-            ]
-            self._milvus.upsert(
-                self._run.collection,
-                [
-                    self._milvus_row(entry, row.text, vector)
-                    for entry, (_, row), vector in zip(entries, self._rows, vectors, strict=True)
-                ],
-            )
-            self._ledger.enter(self._run, self._tenant, entries)
-            self.rows_written += len(entries)
+            self._write()
             self._rows = []
         surplus = [key for document in self._ending for key in document.surplus]
         for start in range(0, len(surplus), _DELETE_ROWS):
             self._delete(surplus[start : start + _DELETE_ROWS])
         if self._ending:
-            self._ledger.complete(
-                self._run, self._tenant, {d.doc_id: d.chunks for d in self._ending}
-            )
+            parked = self._letters.documents
+            whole = {d.doc_id: d.chunks for d in self._ending if d.doc_id not in parked}
+            self._ledger.complete(self._run, self._tenant, whole)
+            for doc_id in whole:
+                self._letters.clear(self._tenant, doc_id)
             self._ending = []
         self._clock.lap("write")
 
-    def _milvus_row(self, entry: LedgerRow, text: str, vector: object) -> dict[str, object]:
+    def _write(self) -> None:
+        """Embeds and upserts the rows of a batch; what is refused of them is parked."""
+        self._clock.lap("extract")
+        vectors, refused = self._embedder.embed([row.text for _, row in self._rows])
+        self._park(self._rows, refused)
+        self._clock.lap("embed")
+        now = int(time.time() * 1000)
+        sent = [self._rows[i] for i in sorted(vectors)]
+        entries = [
+            LedgerRow(
+                key=row.key,
+                doc_id=source.doc_id,
+                chunk_index=row.chunk_index,
+                content_hash=row.content_hash,
+                embedding_model=self._model,
+                chunker=self._chunker,
+                last_embedded_at=now,
+                extra=row.extra_digest,
+            )
+            for source, row in sent
+        ]
+        refused = self._upserter.upsert(
+            [
+                self._milvus_row(entry, row, vectors[i])
+                for entry, (_, row), i in zip(entries, sent, sorted(vectors), strict=True)
+            ]
+        )
+        self._park(sent, refused)
+        taken = [entry for i, entry in enumerate(entries) if i not in refused]
+        self._ledger.enter(self._run, self._tenant, taken)
+        self.rows_written += len(taken)
+
+    def _park(self, rows: Sequence[tuple[Source, PlannedRow]], refused: Refused) -> None:
+        for position, error in refused.items():
+            source, row = rows[position]
+            self._letters.park(
+                self._tenant,
+                source.doc_id,
+                row.chunk_index,
+                error.message,
+                hint=error.hint,
+                path=source.path,
+            )
+
+    def _milvus_row(self, entry: LedgerRow, row: PlannedRow, vector: object) -> dict[str, object]:
         fields = self._fields
         values: tuple[tuple[str | None, object], ...] = (
             (fields.id, entry.key),
@@ -173,13 +213,13 @@ class Writer:
             (fields.tenant_id, self._tenant),
             (fields.doc_id, entry.doc_id),
             (fields.chunk_index, entry.chunk_index),
-            (fields.text, text),
+            (fields.text, row.text),
             (fields.content_hash, entry.content_hash),
             (fields.embedding_model, entry.embedding_model),
             (fields.chunker, entry.chunker),
             (fields.last_embedded_at, entry.last_embedded_at),
         )
-        return {name: value for name, value in values if name is not None}
+        return {name: value for name, value in values if name is not None} | dict(row.extra)
 
     def _delete(self, keys: list[str]) -> None:
         """Deletes rows and proves by query that they are gone; only then the ledger forgets."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from kitestring.model.letters import DeadLetter
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
@@ -28,6 +30,37 @@ class FailedDocument:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadBack:
+    """Rows read back after a run, and those that are missing or changed, with some examples."""
+
+    rows: int
+    wrong: int
+    by_content: bool = True  # content hashes were compared, not only keys
+    examples: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SpotChecks:
+    """Passages embedded again, compared and searched for. `approximate` are those that only an
+    exact search has first."""
+
+    passages: int
+    failed: int = 0
+    approximate: int = 0
+    examples: tuple[str, ...] = ()
+    reason: str = ""  # why there are none
+    inconclusive: str = ""  # why they could not be made
+
+
+@dataclass(frozen=True, slots=True)
+class CacheUse:
+    """Texts whose vectors were in the embedding cache, and those that were not."""
+
+    hits: int
+    misses: int
+
+
+@dataclass(frozen=True, slots=True)
 class IngestReport:
     """The result of one ingestion. `seconds` and `phases` are wall-clock."""
 
@@ -45,6 +78,13 @@ class IngestReport:
     seconds: float
     phases: Mapping[str, float] = field(default_factory=dict)
     failed: tuple[FailedDocument, ...] = ()
+    documents_parked: int = 0  # of which some passage could not be written
+    parked: tuple[DeadLetter, ...] = ()  # passages; `failed` has the documents
+    dead_letters: int = 0  # of the collection, from this run and those before it
+    dead_letter_file: str = ""
+    read_back: ReadBack | None = None
+    spot_checks: SpotChecks | None = None
+    cache: CacheUse | None = None
     skipped: tuple[str, ...] = ()
     made: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -52,7 +92,14 @@ class IngestReport:
 
     @property
     def exit_code(self) -> int:
-        return 1 if self.failed else 0
+        """1 where something was not written, 2 where what was written is not right, 3 where that
+        could not be told."""
+        if self.failed or self.parked:
+            return 1
+        spots = self.spot_checks
+        if (self.read_back and self.read_back.wrong) or (spots and spots.failed):
+            return 2
+        return 3 if spots and spots.inconclusive else 0
 
 
 @dataclass(frozen=True, slots=True)

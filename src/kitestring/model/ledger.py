@@ -16,3 +16,4 @@ class LedgerRow:
     embedding_model: str
     chunker: str
     last_embedded_at: int  # ms since the epoch
+    extra: str = ""  # digest of what the row has beside the fields of the row contract

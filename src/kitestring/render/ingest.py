@@ -20,15 +20,42 @@ def ingest_text(report: IngestReport) -> str:
     lines = [
         f"{report.collection}: {plural(report.documents, 'document')}: "
         f"{report.documents_written:,} written, {report.documents_unchanged:,} unchanged, "
-        f"{report.documents_removed:,} removed, {len(report.failed):,} failed",
+        f"{report.documents_removed:,} removed, {len(report.failed):,} failed"
+        + (f", {report.documents_parked:,} in part" if report.documents_parked else ""),
         f"rows: {report.rows_written:,} written, {report.rows_deleted:,} deleted, "
         f"{report.rows:,} in the collection",
         f"model {report.model}, chunker {report.chunker}, tenant {report.tenant}",
         f"{duration(report.seconds)}, {rate:,.0f} rows/s ("
         + ", ".join(f"{name} {duration(s)}" for name, s in report.phases.items())
         + ")",
+        *_checked(report),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _checked(report: IngestReport) -> list[str]:
+    """What was looked at again; nothing where nothing was written."""
+    lines = []
+    if report.cache:
+        texts = report.cache.hits + report.cache.misses
+        lines.append(
+            f"embedding cache: {report.cache.hits:,} of {plural(texts, 'text')} were in it"
+        )
+    if seen := report.read_back:
+        what = "keys and content hashes" if seen.by_content else "keys"
+        lines.append(
+            f"read back: {plural(seen.rows, 'row')}, {what}: "
+            + (f"{seen.wrong:,} missing or changed" if seen.wrong else "all as written")
+        )
+    if (spots := report.spot_checks) and spots.inconclusive:
+        lines.append(f"spot checks: inconclusive: {spots.inconclusive}")
+    elif spots:
+        lines.append(
+            f"spot checks: {plural(spots.passages, 'passage')} embedded again and searched for: "
+            + (f"{spots.failed:,} failed" if spots.failed else "all found")
+            + (f", {spots.approximate:,} by exact search only" if spots.approximate else "")
+        )
+    return lines
 
 
 def ingest_notes(report: IngestReport) -> list[str]:
@@ -39,10 +66,25 @@ def ingest_notes(report: IngestReport) -> list[str]:
     if len(report.skipped) > _SHOWN:
         lines.append(f"skipped: {len(report.skipped) - _SHOWN:,} more")
     for failure in report.failed:
-        lines.append(f"failed: {failure.message}")
-        if failure.hint:
-            lines.append(f"  hint: {failure.hint}")
+        lines += _because(f"failed: {failure.message}", failure.hint)
+    for letter in report.parked[:_SHOWN]:
+        lines += _because(f"parked: {letter.what}: {letter.reason}", letter.hint)
+    if len(report.parked) > _SHOWN:
+        lines.append(f"parked: {len(report.parked) - _SHOWN:,} more")
+    if report.dead_letters:
+        lines.append(
+            f"dead letters: {report.dead_letters:,} in {report.dead_letter_file}; the next run "
+            "over their documents tries them again"
+        )
+    if seen := report.read_back:
+        lines += [f"not as written: {row}; the next run writes it again" for row in seen.examples]
+    if spots := report.spot_checks:
+        lines += [f"spot check failed: {what}" for what in spots.examples]
     return lines
+
+
+def _because(line: str, hint: str) -> list[str]:
+    return [line, f"  hint: {hint}"] if hint else [line]
 
 
 def ingest_json(report: IngestReport) -> str:

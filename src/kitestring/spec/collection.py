@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from kitestring.spec.groups import GroupName
+from kitestring.spec.ingest import Chunking, Metadata
 from kitestring.spec.proofs import IsolationProof, RecallProof
 from kitestring.spec.reembed import Reembed
 from kitestring.spec.types import Model, Name, across
@@ -175,28 +176,6 @@ class Load(Model):
     )
 
 
-class Chunking(Model):
-    """How documents become passages. Sizes are in characters."""
-
-    strategy: Literal["fixed", "sentence", "markdown"] = Field(
-        description="where passages may be cut"
-    )
-    size: int = Field(ge=32, le=32768, description="the longest passage, in characters")
-    overlap: int = Field(0, ge=0, description="characters that a passage repeats of the one before")
-    version: int = Field(1, ge=1, description="raise it to have everything chunked again")
-
-    @model_validator(mode="after")
-    def _smaller(self) -> Chunking:
-        if self.overlap >= self.size:
-            raise across("`overlap` must be smaller than `size`")
-        return self
-
-    @property
-    def label(self) -> str:
-        """What a row's `chunker` says: `strategy/size/overlap/version`."""
-        return f"{self.strategy}/{self.size}/{self.overlap}/{self.version}"
-
-
 class CollectionSpec(Model):
     """One collection: its schema, indexes, load state, aliases, and what its rows must say."""
 
@@ -208,6 +187,7 @@ class CollectionSpec(Model):
         "schema and the model is not known",
     )
     chunking: Chunking | None = Field(None, description="how documents become passages")
+    metadata: Metadata | None = Field(None, description="what rows say beside the row contract")
     fields: FieldMap = Field(
         FieldMap(), description="which field plays each role of the row contract"
     )

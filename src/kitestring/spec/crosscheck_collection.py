@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kitestring.spec.crosscheck_index import WantedColumn, check_indexes
+from kitestring.spec.crosscheck_ingest import check_chunking, check_metadata
 from kitestring.spec.loaded import KeyPath
 from kitestring.spec.models import ROLE_TYPES, ROLES, FieldMap
 from kitestring.spec.plain import items, mapping, number, text
@@ -26,8 +27,9 @@ def check_collection(
         dimensions: the dimension of each model, by label.
     """
     yield from _model(path, raw, dimensions)
-    yield from _chunking(path, raw)
+    yield from check_chunking(path, raw)
     roles = {role: _role(raw, role) for role in ROLES}
+    yield from check_metadata(path, raw, roles)
     columns = _columns(path, raw, roles)
     if raw.get("columns") is not None:
         yield from _schema(path, raw)
@@ -85,23 +87,6 @@ def _model(
             (*path, "model"),
             "missing: without `columns`, the model gives the dimension of the vectors",
             allowed=", ".join(dimensions),
-        )
-
-
-def _chunking(path: KeyPath, raw: Mapping[str, Any]) -> Iterator[Problem]:
-    chunking = mapping(raw.get("chunking"))
-    size, overlap = number(chunking.get("size")), number(chunking.get("overlap"))
-    if size is not None and overlap is not None and overlap >= size:
-        yield Problem(
-            (*path, "chunking", "overlap"),
-            "must be smaller than `size`",
-            overlap,
-            f"0 to {size - 1}",
-        )
-    if chunking and raw.get("model") is None and raw.get("columns") is not None:
-        yield Problem(
-            (*path, "chunking"),
-            "passages are made to be embedded: name the `model`, or remove `chunking`",
         )
 
 

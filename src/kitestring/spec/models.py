@@ -12,7 +12,6 @@ from kitestring.spec.backup import Backup
 from kitestring.spec.collection import (
     ROLE_TYPES,
     ROLES,
-    Chunking,
     CollectionSpec,
     Column,
     FieldMap,
@@ -40,6 +39,7 @@ from kitestring.spec.embedding import (
     SentenceTransformersModel,
 )
 from kitestring.spec.groups import ResourceGroup
+from kitestring.spec.ingest import Chunking, Ingest, IngestVerify, Metadata, RedisCache, SqliteCache
 from kitestring.spec.objectives import Objectives, RecallObjective
 from kitestring.spec.stores import SegmentStore
 from kitestring.spec.suppression import Suppression
@@ -66,15 +66,20 @@ __all__ = [
     "HttpModel",
     "HttpOptions",
     "IndexSpec",
+    "Ingest",
+    "IngestVerify",
     "Load",
     "LocalModelOptions",
+    "Metadata",
     "Objectives",
     "PortForward",
     "RecallObjective",
+    "RedisCache",
     "ResourceGroup",
     "Search",
     "SentenceTransformersModel",
     "Spec",
+    "SqliteCache",
     "Suppression",
     "Tls",
 ]
@@ -105,6 +110,7 @@ class Spec(Model):
     objectives: Objectives | None = Field(
         None, description="what a drill and the backup checks hold the cluster to"
     )
+    ingest: Ingest = Field(Ingest(), description="how documents are written")
     day2: Day2 = Field(Day2(), description="what the schedules do")
     suppressions: list[Suppression] = Field(
         [], description="findings of drift detection that are known and accepted for a while"

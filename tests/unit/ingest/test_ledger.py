@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from kitestring.errors import LedgerBusy, LedgerUnreadable
+from kitestring.ingest import ledger_file
 from kitestring.ingest.ledger import Ledger
 from kitestring.model.ledger import LedgerRow
 
@@ -92,6 +93,7 @@ def test_two_runs_on_one_collection_name_the_first(ledger: Ledger, file: Path) -
 HOLD = """
 import sys
 from pathlib import Path
+from kitestring.ingest import ledger_file
 from kitestring.ingest.ledger import Ledger
 ledger = Ledger(Path(sys.argv[1]), "local")
 with ledger.run("c"):
@@ -151,6 +153,62 @@ def test_an_error_within_a_transaction_leaves_nothing_of_it(ledger: Ledger) -> N
         assert ledger.count("c") == 0
         ledger.enter(run, "default", [row("a")])
     assert ledger.count("c") == 1
+
+
+def test_one_may_wait_for_the_other(ledger: Ledger, file: Path) -> None:
+    told: list[str] = []
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(file)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+
+        def let_go(message: str) -> None:
+            told.append(message)
+            holder.communicate()
+
+        with ledger.run("c", wait=60.0, waiting=let_go) as run:
+            ledger.enter(run, "default", [row("a")])
+    finally:
+        holder.kill()
+        holder.communicate()
+    assert len(told) == 1
+    assert f"process {holder.pid} on" in told[0]
+    assert ", since 20" in told[0]
+
+
+def test_rows_are_unverified_until_a_run_has_read_them_back(ledger: Ledger) -> None:
+    with ledger.run("c") as killed:
+        ledger.enter(killed, "default", [row("a")])
+        ledger.enter(killed, "default", [row("found")], found=True)
+    with ledger.run("c") as run:
+        ledger.enter(run, "default", [row("b")])
+        assert [r.key for r in ledger.unverified("c")] == ["a", "b"]
+        ledger.verified(run)
+        assert list(ledger.unverified("c")) == []
+    with ledger.run("c") as later:
+        ledger.enter(later, "default", [row("a")])
+        assert [r.key for r in ledger.unverified("c")] == ["a"]
+
+
+def test_a_ledger_of_the_first_version_is_brought_up_to_date(file: Path) -> None:
+    file.parent.mkdir()
+    with sqlite3.connect(file) as raw:
+        raw.executescript(ledger_file._TABLES)
+        raw.execute("INSERT INTO meta VALUES ('cluster', 'local')")
+        raw.execute("INSERT INTO rows VALUES ('c','k','default','a.md',0,'h','m@1','f',1)")
+        raw.execute("INSERT INTO documents VALUES ('c','default','a.md','d','written',1)")
+        raw.execute("PRAGMA user_version = 1")
+    for _ in range(2):
+        with Ledger(file, "local") as opened:
+            assert list(opened.rows("c")) == [LedgerRow("k", "a.md", 0, "h", "m@1", "f", 1)]
+            assert opened.roots("c", "default") == {"a.md": ""}
+            with opened.run("c"):
+                assert list(opened.unverified("c")) == []
 
 
 def test_another_clusters_ledger_is_refused(ledger: Ledger, file: Path) -> None:

@@ -116,6 +116,7 @@ def checked(raw: Any, *, label: str, texts: int, dimension: int, normalize: bool
             "infinite",
             hint="such rows can't be found by any search; look at the model or the texts",
             subject=label,
+            texts=True,
         )
     if normalize:
         vectors = vectors / norms[:, None]

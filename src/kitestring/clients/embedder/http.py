@@ -16,6 +16,7 @@ from kitestring.spec.models import HttpModel
 
 ATTEMPTS = 6
 LONGEST_PAUSE = 60.0  # seconds; an endpoint that asks for a longer pause has failed
+_REFUSED = frozenset((400, 413, 422))  # what may be these texts' fault
 _PASSING = frozenset((408, 409, 425, 429, 500, 502, 503, 504, 529))
 
 
@@ -92,6 +93,7 @@ class HttpEmbedder(ModelEmbedder):
                 f"the model `{self.label}` at {self._url} does not answer: {error}",
                 hint="try again later: what is written so far is kept",
                 subject=self.label,
+                transient=True,
             ) from error
         raise AssertionError("unreachable")
 
@@ -120,6 +122,7 @@ class HttpEmbedder(ModelEmbedder):
             raise self._failed(
                 f"HTTP {answer.status_code}: {answer.text[:200].strip()}",
                 "check `options.base_url` and `options.model`",
+                texts=answer.status_code in _REFUSED,
             )
         try:
             items = sorted(answer.json()["data"], key=lambda item: int(item["index"]))
@@ -132,9 +135,12 @@ class HttpEmbedder(ModelEmbedder):
                 "check `options.base_url`: it usually ends in /v1",
             ) from error
 
-    def _failed(self, what: str, hint: str) -> EmbedderFailed:
+    def _failed(self, what: str, hint: str, *, texts: bool = False) -> EmbedderFailed:
         return EmbedderFailed(
-            f"the model `{self.label}` at {self._url}: {what}", hint=hint, subject=self.label
+            f"the model `{self.label}` at {self._url}: {what}",
+            hint=hint,
+            subject=self.label,
+            texts=texts,
         )
 
 

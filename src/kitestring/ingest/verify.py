@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from kitestring.clients.embedder import Embedder
-from kitestring.clients.milvus.filters import literal
+from kitestring.clients.milvus.filters import among
 from kitestring.clients.milvus.protocol import Hit, Milvus
 from kitestring.errors import EmbedderFailed
 from kitestring.ingest.ledger import Ledger, Run
@@ -49,7 +49,7 @@ def read_back(
     chosen: list[tuple[bytes, LedgerRow]] = []
     for batch in _batches(ledger.unverified(run.collection)):
         rows += len(batch)
-        expression = f"{fields.id} in [{', '.join(literal(row.key) for row in batch)}]"
+        expression = among(fields.id, [row.key for row in batch])
         there = milvus.columnar.page(run.collection, info.schema, columns, expression)
         keys, last = there.column(fields.id).to_pylist(), there.column(columns[-1]).to_pylist()
         stored = dict(zip(keys, last, strict=True))
@@ -127,8 +127,7 @@ def _stored(
     """Key -> text and vector."""
     fields = wanted.fields
     columns = [fields.id, str(fields.text), fields.vector]
-    expression = f"{fields.id} in [{', '.join(map(literal, keys))}]"
-    page = milvus.columnar.page(info.name, info.schema, columns, expression)
+    page = milvus.columnar.page(info.name, info.schema, columns, among(fields.id, keys))
     found = (page.column(name).to_pylist() for name in columns)
     return {key: (text, vector) for key, text, vector in zip(*found, strict=True)}
 
@@ -161,7 +160,7 @@ class _Search:
         if own is not None and self._ties(own, hits[0]):
             return "yes"
         # few enough rows pass the filter that the server compares all of them
-        alone = self._hits([vector], f"{self._wanted.fields.id} == {literal(key)}")[0]
+        alone = self._hits([vector], among(self._wanted.fields.id, [key]))[0]
         if not alone or not hits or not self._ties(alone[0], hits[0]):
             return "no"
         equal = len(hits) == _TOP and self._ties(hits[-1], hits[0])

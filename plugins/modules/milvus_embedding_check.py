@@ -7,12 +7,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: milvus_embedding_check
-short_description: Fails when stored rows carry another embedding model than the spec
+short_description: Fails when stored vectors are of another embedding model than the spec's
 version_added: 0.1.0
 author: The Kitestring authors (@kitestring)
 description:
   - Reads the label of the embedding model on every row of every collection of the spec, and fails
     when one is not the model that the spec names. It changes nothing.
+  - Of collections with C(canary) in the spec, stored texts are embedded again too, and compared
+    with what was signed off by C(kitestring embedding sign-off).
   - What can't be told is never a pass. It is a warning and the verdict V(inconclusive), or a
     failure with O(strict).
 extends_documentation_fragment: kitestring.milvus.spec
@@ -44,7 +46,8 @@ models:
   returned: always, once rows were read
   type: dict
 code:
-  description: The kind of the failure; C(embedding.model-mismatch) for rows of another model.
+  description: The kind of the failure, such as C(embedding.model-mismatch) for rows that carry
+    another model, C(embedding.canary) for rows that are another model's whatever they carry.
   returned: failure
   type: str
 hint:
@@ -57,7 +60,7 @@ from ansible_collections.kitestring.milvus.plugins.module_utils.bridge import fa
 
 
 def work(module, loaded):
-    """Checks the labels of all rows."""
+    """Checks the labels of all rows, and the vectors where the spec asks for it."""
     from kitestring.enforce.embedding import check_models
 
     result = check_models(loaded)
@@ -68,6 +71,8 @@ def work(module, loaded):
         fail(module, every, first.check, first.hint, **answer)
     for line in result.lines(result.unknown):
         module.warn(f"inconclusive: {line}")
+    for line in result.lines(result.doubtful):
+        module.warn(line)
     return answer
 
 

@@ -304,6 +304,30 @@ class MixedRows(IngestError):
     code = "ingest.mixed"
 
 
+class SignOffError(KitestringError):
+    """The base of everything wrong with a sign-off of embedding vectors."""
+
+    code = "embedding.sign-off"
+
+
+class SignOffUnreadable(SignOffError):
+    """A sign-off is damaged, of another version, or another cluster's."""
+
+    code = "embedding.sign-off-unreadable"
+
+
+class SignOffExists(SignOffError):
+    """There is a sign-off already; nothing was replaced."""
+
+    code = "embedding.sign-off-exists"
+
+
+class SignOffRefused(SignOffError):
+    """The stored vectors do not look like the model's; nothing was written."""
+
+    code, exit_code = "embedding.sign-off-refused", 2
+
+
 class CollectionUnfit(IngestError):
     """The collection on the server can't take the rows that ingestion would write."""
 

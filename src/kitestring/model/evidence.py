@@ -13,6 +13,7 @@ class Evidence(enum.StrEnum):
     ACCESS = "access"  # users, roles and what they may do
     ROWS = "rows"  # short columns of every row, set against the ledger
     GROUPS = "groups"  # the server's resource groups and their query nodes
+    CANARY = "canary"  # stored texts embedded again, vectors
 
 
 ALL: frozenset[Evidence] = frozenset(Evidence)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from kitestring.model.access import AccessSeen
 from kitestring.model.backup import BackupSummary
+from kitestring.model.canary import CanaryEvidence
 from kitestring.model.collection import CollectionInfo, LoadedSegment, ResourceGroup, Segment
 from kitestring.model.drill import DrillSummary
 from kitestring.model.infra import InfraSnapshot
@@ -51,6 +52,7 @@ class ObservedCollection:
     census: RowCensus | None = None  # None: rows were not asked for
     recall: LiveRecall | None = None  # None: it was not asked for
     isolation: IsolationSeen | None = None  # None: it was not asked for
+    canary: CanaryEvidence | None = None  # None: not asked for
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from kitestring.clients.milvus.protocol import Milvus
 from kitestring.model.evidence import Evidence
 from kitestring.model.snapshot import Snapshot
 from kitestring.observe.access import probe_access
+from kitestring.observe.canary import take_canaries
 from kitestring.observe.groups import observe_groups
 from kitestring.observe.recall import probe_recall
 from kitestring.observe.tenancy import probe_tenancy
@@ -18,6 +19,7 @@ Probe = Callable[[LoadedSpec, Milvus, Snapshot], Snapshot]
 PROBES: Mapping[Evidence, Probe] = {
     Evidence.ACCESS: probe_access,
     Evidence.RECALL: probe_recall,
+    Evidence.CANARY: take_canaries,
     Evidence.GROUPS: observe_groups,
     Evidence.TENANCY: probe_tenancy,
 }

@@ -112,4 +112,5 @@ def collection_facts(seen: ObservedCollection) -> dict[str, Any]:
             "seconds": round(census.seconds, 3),
         },
         "recall": None if seen.recall is None else to_plain(seen.recall),
+        "canary": None if seen.canary is None else to_plain(seen.canary),
     }

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from kitestring.spec.canary import Canary
 from kitestring.spec.groups import GroupName
 from kitestring.spec.ingest import Chunking, Metadata
 from kitestring.spec.proofs import IsolationProof, RecallProof
@@ -225,6 +226,9 @@ class CollectionSpec(Model):
     )
     reembed: Reembed = Field(
         Reembed(), description="what a change of the embedding model is held to"
+    )
+    canary: Canary | None = Field(
+        None, description="`{}` has the vectors checked against the model; omit for labels only"
     )
 
     @model_validator(mode="after")

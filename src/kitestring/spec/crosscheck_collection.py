@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from kitestring.spec.crosscheck_canary import check_canary
 from kitestring.spec.crosscheck_index import WantedColumn, check_indexes
 from kitestring.spec.crosscheck_ingest import check_chunking, check_metadata
 from kitestring.spec.loaded import KeyPath
@@ -40,6 +41,7 @@ def check_collection(
     yield from _tenancy(path, raw, roles)
     yield from _partitions(path, raw)
     yield from check_indexes(path, raw, columns)
+    yield from check_canary(path, raw)
 
 
 def _role(raw: Mapping[str, Any], role: str) -> str:

@@ -42,6 +42,11 @@ def test_ids_are_stable():
         "rows.duplicate",
         "embedding.model-mismatch",
         "chunking.mismatch",
+        "embedding.sign-off",
+        "embedding.canary",
+        "embedding.vectors",
+        "embedding.query-encoder",
+        "embedding.content-drift",
         "tenancy.isolation",
         "tenancy.ownerless",
         "tenancy.access",
@@ -116,7 +121,7 @@ def test_links_between_pages_lead_somewhere():
         (["load"], ["schema.missing-collection", "load.state", "load.replicas"]),
         (["load.*"], ["schema.missing-collection", "load.state", "load.replicas"]),
         (["schema.unmanaged"], ["schema.unmanaged"]),
-        (["embedding"], ["schema.missing-collection", "rows.scan", "embedding.model-mismatch"]),
+        (["chunking"], ["schema.missing-collection", "rows.scan", "chunking.mismatch"]),
     ],
 )
 def test_select(only, ids):

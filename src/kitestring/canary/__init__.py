@@ -1,0 +1,1 @@
+"""Whether stored vectors are those that the model gives for the stored texts."""

@@ -1,0 +1,90 @@
+"""Takes the canaries that a spec asks for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from kitestring.canary.arrays import stored_vectors
+from kitestring.canary.measure import measure
+from kitestring.canary.vectors import VectorCensus
+from kitestring.clients.milvus.protocol import Milvus
+from kitestring.errors import CollectionNotLoaded, KitestringError, MilvusError
+from kitestring.model.canary import Vectors
+from kitestring.model.collection import CollectionInfo, Field
+from kitestring.model.snapshot import Snapshot
+from kitestring.observe.vectors import Source, sources
+from kitestring.spec.loaded import LoadedSpec
+
+_FILES = "segments"
+_LITTLE = 64 * 1024 * 1024  # bytes
+
+
+def take_canaries(loaded: LoadedSpec, milvus: Milvus, snapshot: Snapshot) -> Snapshot:
+    """The snapshot with a canary of each collection that the spec asks one for.
+
+    Raises:
+        MilvusError: the server went away.
+    """
+    collections = dict(snapshot.collections)
+    for wanted in loaded.spec.collections:
+        seen = collections.get(wanted.name)
+        if wanted.canary is None or seen is None:
+            continue
+        found = measure(loaded, milvus, wanted, seen.info)
+        model = loaded.spec.model_named(wanted.model)
+        field = seen.info.schema.field(wanted.fields.vector)
+        if wanted.canary.vectors == "all" and found.vectors and model and field:
+            every = every_vector(loaded, milvus, seen.info, field, unit=model.normalize)
+            found = replace(found, vectors=every)
+        collections[wanted.name] = replace(seen, canary=found)
+    return replace(snapshot, collections=collections)
+
+
+def every_vector(
+    loaded: LoadedSpec, milvus: Milvus, info: CollectionInfo, field: Field, *, unit: bool
+) -> Vectors:
+    """The vectors of every row, out of the segment files where those have them all.
+
+    What was written in the last second or two may be in no file, and the server may not say so
+    yet: little is read over the API, and files are believed if nothing grows after they were read.
+
+    Args:
+        unit: the model's vectors are scaled to length 1.
+
+    Raises:
+        MilvusError: the server went away.
+    """
+    found = Vectors("api", 0, 0, field.dim or 0, complete=False, reason="no rows were read")
+    for source in sources(loaded, milvus, info):
+        counted = milvus.count(info.name)
+        if source.path == _FILES and 4 * counted * (field.dim or 1) <= _LITTLE:
+            continue
+        census = VectorCensus(field, unit=unit)
+        try:
+            _read(census, source, info, field)
+            reason = ""
+        except CollectionNotLoaded:
+            reason = "the collection was released while it was read"
+        except MilvusError:
+            raise
+        except KitestringError as error:  # compaction may just have removed a segment's files
+            reason = error.message
+        if not reason and source.path == _FILES and not _still_files(loaded, milvus, info):
+            reason = "rows were written meanwhile"
+        if not reason and census.rows != counted:
+            reason = f"count(*) says {counted:,} rows, {census.rows:,} were read"
+        found = census.result(source.path, counted, complete=not reason, reason=reason)
+        if found.complete:
+            break
+    return found
+
+
+def _still_files(loaded: LoadedSpec, milvus: Milvus, info: CollectionInfo) -> bool:
+    return next(sources(loaded, milvus, info)).path == _FILES
+
+
+def _read(census: VectorCensus, source: Source, info: CollectionInfo, field: Field) -> None:
+    key = info.schema.primary.name
+    for batch in source.read([key, field.name]):
+        if batch.num_rows:
+            census.add(batch.column(key), stored_vectors(batch.column(field.name), field))

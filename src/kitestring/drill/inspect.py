@@ -120,7 +120,7 @@ class _Asking:
         if golden is not None:
             self._asked = self._ask(how, golden)
         else:
-            self._sample = KeySample(SAMPLE, seed, self._key, how.field.name)
+            self._sample = KeySample(SAMPLE, seed, self._key, how.field)
 
     def add(self, batch: pa.RecordBatch) -> None:
         self._rows += batch.num_rows

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 
 from kitestring.clients.milvus.protocol import Milvus
 from kitestring.errors import CollectionNotLoaded, KitestringError, MilvusError
-from kitestring.model.collection import CollectionInfo
+from kitestring.model.collection import CollectionInfo, Field
 from kitestring.model.recall import LiveRecall
 from kitestring.model.snapshot import Snapshot
 from kitestring.observe.golden import golden_vectors
@@ -92,7 +91,7 @@ def _against(
     key = info.schema.primary.name
     columns = [key, how.field.name]
     before = milvus.count(info.name)
-    queries = golden or _stored(source, columns, sample, info.name)
+    queries = golden or _stored(source, key, how.field, sample, info.name)
     if queries is None:
         return LiveRecall(path=source.path, reason="no rows")
     asked = RecallProbe(milvus, info.name, how, queries)
@@ -112,10 +111,10 @@ def _against(
     return LiveRecall(asked.result(info.name), queries.source, source.path, rows, reason)
 
 
-def _stored(source: Source, columns: Sequence[str], sample: int, seed: str) -> Queries | None:
+def _stored(source: Source, key: str, field: Field, sample: int, seed: str) -> Queries | None:
     """Stored vectors as queries: those of the smallest hashed keys, the same ones each run."""
-    chosen = KeySample(sample, seed, columns[0], columns[1])
-    for batch in source.read(columns):
+    chosen = KeySample(sample, seed, key, field)
+    for batch in source.read([key, field.name]):
         if batch.num_rows:
             chosen.add(batch)
     return chosen.queries()

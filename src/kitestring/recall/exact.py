@@ -19,6 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from kitestring.model.drill import Recall
+from kitestring.recall.sparse import Sparse
+from kitestring.recall.vectors import Vectors, lengths_of
 
 Key = str | int
 Floats = npt.NDArray[np.float64]
@@ -33,7 +35,7 @@ class ExactSearch:
     """The best `k` stored vectors for each query, and the scores of watched keys.
 
     Larger scores are nearer, whatever the metric: distances are negated. Binary vectors come as
-    their bits, 0 or 1.
+    their bits, 0 or 1; sparse ones have the metric IP only.
 
     Args:
         queries: shape (queries, dimension).
@@ -48,7 +50,7 @@ class ExactSearch:
 
     def __init__(
         self,
-        queries: npt.NDArray[Any],
+        queries: Vectors,
         k: int,
         metric: str,
         watched: Sequence[Sequence[Key]] | None = None,
@@ -61,7 +63,9 @@ class ExactSearch:
             raise ValueError("`watched` and `exclude` need one entry for each query")
         self._metric = metric
         self._k = k
-        self._queries = _prepared(np.asarray(queries, dtype=np.float64), metric)
+        if isinstance(queries, Sparse) and metric != "IP":
+            raise ValueError(f"no exact search over sparse vectors for the metric {metric}")
+        self._queries = _prepared(queries, metric)
         self._best: Floats = np.full((count, k), -np.inf)
         self._keys = np.full((count, k), None, dtype=object)
         self._exclude: dict[Key, list[int]] = {}
@@ -74,16 +78,16 @@ class ExactSearch:
                 self._watchers.setdefault(key, []).append(query)
         self.scores: list[dict[Key, float]] = [{} for _ in range(count)]
         self.rows = 0
-        self._lengths = np.linalg.norm(self._queries, axis=1)
+        self._lengths = lengths_of(self._queries)
         self._longest = 0.0  # of the stored vectors
 
-    def add(self, keys: Sequence[Key], vectors: npt.NDArray[Any]) -> None:
+    def add(self, keys: Sequence[Key], vectors: Vectors) -> None:
         """Takes the vectors, shape (rows, dimension), of `keys`; in any order, each row once."""
         if not len(keys):
             return
         self.rows += len(keys)
-        rows = _prepared(np.asarray(vectors, dtype=np.float64), self._metric)
-        self._longest = max(self._longest, float(np.linalg.norm(rows, axis=1).max()))
+        rows = _prepared(vectors, self._metric)
+        self._longest = max(self._longest, float(lengths_of(rows).max()))
         names = np.empty(len(keys), dtype=object)
         names[:] = list(keys)
         excluded = [(i, q) for i, key in enumerate(keys) for q in self._exclude.get(key, ())]
@@ -184,7 +188,10 @@ def summarise(
     )
 
 
-def _prepared(vectors: Floats, metric: str) -> Floats:
+def _prepared(given: Vectors, metric: str) -> Vectors:
+    if isinstance(given, Sparse):
+        return given
+    vectors: Floats = np.asarray(given, dtype=np.float64)
     if metric != "COSINE":
         return vectors
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -193,7 +200,11 @@ def _prepared(vectors: Floats, metric: str) -> Floats:
     return scaled
 
 
-def _scores(queries: Floats, rows: Floats, metric: str) -> Floats:
+def _scores(queries: Vectors, rows: Vectors, metric: str) -> Floats:
+    if isinstance(queries, Sparse) or isinstance(rows, Sparse):
+        if not (isinstance(queries, Sparse) and isinstance(rows, Sparse)):
+            raise ValueError("sparse vectors are compared with sparse ones only")
+        return queries.products(rows)
     products: Floats = queries @ rows.T
     if metric in ("COSINE", "IP"):
         return products

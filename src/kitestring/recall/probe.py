@@ -7,15 +7,21 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from kitestring.clients.milvus.protocol import Milvus
 from kitestring.model.collection import Field, Index, Schema
 from kitestring.model.drill import Recall
 from kitestring.recall.exact import ExactSearch, Key, summarise
-from kitestring.recall.vectors import metrics_of, vectors_of, wire_vectors
+from kitestring.recall.vectors import (
+    Vectors,
+    as_stored,
+    metrics_of,
+    row_of,
+    stacked,
+    vectors_of,
+    wire_vectors,
+)
 
 SAMPLE = 50  # stored vectors taken as queries where there are no golden ones
 # what a search needs at least, where the spec has no search parameters
@@ -43,7 +49,7 @@ class Probe:
 class Queries:
     """Vectors to ask with. `own` are the keys of the rows that they were taken from, or None."""
 
-    vectors: npt.NDArray[Any]  # shape (queries, dimension)
+    vectors: Vectors  # shape (queries, dimension)
     own: tuple[Key | None, ...]
     source: str  # in words: `40 golden queries`
 
@@ -84,16 +90,16 @@ def probe_for(
 class KeySample:
     """The `size` rows whose hashed keys are smallest: the same rows in whatever order they come."""
 
-    def __init__(self, size: int, seed: str, key: str, field: str) -> None:
+    def __init__(self, size: int, seed: str, key: str, field: Field) -> None:
         self._size, self._seed, self._key, self._field = size, seed.encode(), key, field
-        self._kept: list[tuple[bytes, Key, npt.NDArray[Any]]] = []
+        self._kept: list[tuple[bytes, Key, Vectors]] = []
 
     def add(self, batch: pa.RecordBatch) -> None:
         vectors = vectors_of(batch, self._field)
         for row, key in enumerate(batch.column(self._key).to_pylist()):
             rank = hashlib.blake2b(str(key).encode(), digest_size=16, key=self._seed[:64]).digest()
             if len(self._kept) < self._size or rank < self._kept[-1][0]:
-                self._kept.append((rank, key, vectors[row].copy()))
+                self._kept.append((rank, key, row_of(vectors, row)))
                 self._kept.sort(key=lambda kept: kept[0])
                 del self._kept[self._size :]
 
@@ -102,7 +108,7 @@ class KeySample:
         if not self._kept:
             return None
         return Queries(
-            np.stack([vector for _, _, vector in self._kept]),
+            stacked([vector for _, _, vector in self._kept]),
             tuple(key for _, key, _ in self._kept),
             f"{len(self._kept)} stored vectors as queries, their own rows left out",
         )
@@ -130,11 +136,15 @@ class RecallProbe:
         for mine, theirs in zip(watched, self.source_answers or [], strict=False):
             mine.extend(theirs)
         self._exact = ExactSearch(
-            queries.vectors, probe.k, probe.index.metric, watched, queries.own
+            as_stored(queries.vectors, probe.field),
+            probe.k,
+            probe.index.metric,
+            watched,
+            queries.own,
         )
 
     def add(self, batch: pa.RecordBatch, key: str) -> None:
-        self._exact.add(batch.column(key).to_pylist(), vectors_of(batch, self._probe.field.name))
+        self._exact.add(batch.column(key).to_pylist(), vectors_of(batch, self._probe.field))
 
     def result(self, seed: str) -> Recall:
         """The recall; see `kitestring.recall.exact.summarise`."""

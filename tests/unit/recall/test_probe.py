@@ -32,6 +32,7 @@ INDEX = Index("embedding", "embedding", "HNSW", "COSINE", {"M": "16"})
 BACKUP = CollectionBackup(
     "docs", 1, SCHEMA, 1, (), "", {}, (INDEX,), (), True, 1, (), RowDigest(0, "0", "0")
 )
+EMBEDDING = SCHEMA.vectors[0]
 ROWS = np.random.default_rng(3).normal(size=(400, 4)).astype(np.float32)
 KEYS = [f"k{i:03}" for i in range(400)]
 
@@ -86,7 +87,7 @@ def recall_of(server: Server, queries: Queries) -> float:
     [
         (replace(BACKUP, schema=replace(SCHEMA, fields=SCHEMA.fields[:1])), None, "no vector"),
         (BACKUP, "bits", "no index on `bits`"),
-        (BACKUP, "sparse", "no exact search over SPARSE_FLOAT_VECTOR"),
+        (BACKUP, "sparse", "no index on `sparse`"),
         (BACKUP, "id", "no vector field"),
         (replace(BACKUP, indexes=()), None, "no index on `embedding`"),
         (replace(BACKUP, indexes=(replace(INDEX, metric="HAMMING"),)), None, "HAMMING"),
@@ -102,7 +103,7 @@ def test_why_recall_cannot_be_measured(
 
 def test_the_sample_is_the_same_rows_in_whatever_order_they_come() -> None:
     def drawn(parts: list[pa.RecordBatch], seed: str) -> list[Any]:
-        sample = KeySample(20, seed, "id", "embedding")
+        sample = KeySample(20, seed, "id", EMBEDDING)
         for part in parts:
             sample.add(part)
         queries = sample.queries()
@@ -115,11 +116,11 @@ def test_the_sample_is_the_same_rows_in_whatever_order_they_come() -> None:
     assert whole == drawn([batch(300, 400), batch(0, 300)], "a")
     assert len(set(whole)) == 20
     assert whole != drawn([batch()], "b")
-    assert KeySample(5, "a", "id", "embedding").queries() is None
+    assert KeySample(5, "a", "id", EMBEDDING).queries() is None
 
 
 def test_recall_is_full_for_an_index_that_finds_everything() -> None:
-    sample = KeySample(30, "s", "id", "embedding")
+    sample = KeySample(30, "s", "id", EMBEDDING)
     sample.add(batch())
     queries = sample.queries()
     assert queries is not None
@@ -173,7 +174,7 @@ def test_binary_vectors_are_asked_as_bytes_and_scored_by_their_bits(metric: str)
                 answers.append([SimpleNamespace(key=key, score=far[key]) for key in best])
             return answers
 
-    sample = KeySample(10, "s", "id", "bits")
+    sample = KeySample(10, "s", "id", schema.vectors[0])
     sample.add(rows)
     queries = sample.queries()
     assert queries is not None

@@ -5,16 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
 
 from kitestring.clients.milvus.protocol import Milvus
 from kitestring.errors import KitestringError
 from kitestring.model.backup import CollectionBackup
 from kitestring.model.collection import Field, Index
-from kitestring.recall.vectors import DISTANCES, metrics_of, vectors_of, wire_vectors
+from kitestring.recall.vectors import (
+    DISTANCES,
+    lengths_of,
+    metrics_of,
+    row_of,
+    vectors_of,
+    wire_vectors,
+)
 
 _K = 10
 _ROWS = 16  # stored vectors that are looked at for one that is not zero
@@ -68,13 +71,14 @@ def _answers(milvus: Milvus, name: str, key: str, question: Question) -> bool:
     batch = next(iter(milvus.scan(name, [key, field], batch_rows=_ROWS)), None)
     if batch is None:
         return False
-    vectors = vectors_of(batch, field)
-    row = next((i for i, vector in enumerate(vectors) if vector.any()), None)
+    vectors = vectors_of(batch, question.field)
+    lengths = lengths_of(vectors)
+    row = next((i for i, length in enumerate(lengths) if length), None)
     if row is None:
         return True  # zero vectors are equally far from everything
     hits = milvus.search(
         name,
-        wire_vectors(vectors[row : row + 1], question.field),
+        wire_vectors(row_of(vectors, row), question.field),
         limit=_K,
         field=field,
         params=_PARAMS.get(question.index.type, {}),
@@ -82,12 +86,11 @@ def _answers(milvus: Milvus, name: str, key: str, question: Question) -> bool:
     if any(hit.key == batch.column(key)[row].as_py() for hit in hits):
         return True
     # rows with the same vector may be more than k: then the best score is the row's own
-    return bool(hits) and _is_own(hits[0].score, vectors[row], question.index.metric)
+    return bool(hits) and _is_own(hits[0].score, float(lengths[row]) ** 2, question.index.metric)
 
 
-def _is_own(score: float, vector: npt.NDArray[Any], metric: str) -> bool:
-    """Whether a score is that of a vector with itself."""
-    length = float(np.dot(vector, vector))
+def _is_own(score: float, length: float, metric: str) -> bool:
+    """Whether a score is that of a vector of that squared length with itself."""
     slack = _TOLERANCE * max(1.0, length)
     if metric in DISTANCES:
         return score <= slack

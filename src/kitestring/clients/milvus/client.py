@@ -451,7 +451,7 @@ class MilvusServer:
     def search(
         self,
         name: str,
-        vectors: Sequence[Sequence[float]],
+        vectors: Sequence[Any],
         *,
         limit: int,
         field: str,
@@ -463,8 +463,8 @@ class MilvusServer:
         with translated(self.uri):
             answers = self._client.search(
                 name,
-                # a binary vector is bytes
-                data=[v if isinstance(v, bytes) else list(v) for v in vectors],
+                # a sparse vector is a mapping, one of anything but float32 is bytes
+                data=[v if isinstance(v, bytes | Mapping) else list(v) for v in vectors],
                 anns_field=field,
                 limit=limit,
                 filter=filter,

@@ -270,7 +270,7 @@ class Milvus(Protocol):
     def search(
         self,
         name: str,
-        vectors: Sequence[Sequence[float]],
+        vectors: Sequence[Any],
         *,
         limit: int,
         field: str,
@@ -279,7 +279,11 @@ class Milvus(Protocol):
         filter: str = "",
         strong: bool = True,
     ) -> list[list[Hit]]:
-        """`strong`: of every row acknowledged so far, which takes the time of a tick."""
+        """The nearest rows of each vector: its numbers, bytes where they are not float32, or a
+        mapping from index to value.
+
+        `strong`: of every row acknowledged so far, which takes the time of a tick.
+        """
         ...
 
     # --- maintenance

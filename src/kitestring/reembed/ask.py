@@ -11,7 +11,6 @@ from itertools import cycle, islice
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from kitestring.clients.embedder import Embedder, make_embedder
@@ -21,7 +20,14 @@ from kitestring.ingest.golden import GoldenQuery, load_golden
 from kitestring.model.collection import CollectionInfo
 from kitestring.recall.exact import ExactSearch, Key
 from kitestring.recall.probe import SAMPLE, Probe, Queries, answers, probe_for
-from kitestring.recall.vectors import vectors_of, wire_vectors
+from kitestring.recall.vectors import (
+    Vectors,
+    as_stored,
+    row_of,
+    stacked,
+    vectors_of,
+    wire_vectors,
+)
 from kitestring.reembed.columns import Columns
 from kitestring.reembed.journal import Journal
 from kitestring.reembed.refuse import Change
@@ -78,18 +84,20 @@ def _stored(
     keys = journal.sample(SAMPLE)
     if len(keys) < 2:
         return "there are no rows to ask with"
-    found: list[dict[Key, npt.NDArray[Any]]] = []
+    found: list[dict[Key, Vectors]] = []
     for info in infos:
-        vectors: dict[Key, npt.NDArray[Any]] = {}
+        vectors: dict[Key, Vectors] = {}
+        (field,) = (f for f in info.schema.fields if f.name == columns.vector)
         for batch, _ in by_keys(milvus, info, [columns.key, columns.vector], keys):
+            taken = vectors_of(batch, field)
             some = batch.column(columns.key).to_pylist()
-            vectors |= dict(zip(some, vectors_of(batch, columns.vector), strict=True))
+            vectors |= {key: row_of(taken, number) for number, key in enumerate(some)}
         found.append(vectors)
     both = [key for key in keys if key in found[0] and key in found[1]]
     if not both:
         return "rows that were to be asked with are gone"
     source = f"{len(both)} stored rows as queries, their own left out"
-    old, new = (Queries(np.stack([v[k] for k in both]), tuple(both), source) for v in found)
+    old, new = (Queries(stacked([v[k] for k in both]), tuple(both), source) for v in found)
     return Questions(old, new)
 
 
@@ -107,11 +115,15 @@ class Asked:
         """Forgets the rows taken so far."""
         queries, probe = self.queries, self.probe
         self._exact = ExactSearch(
-            queries.vectors, probe.k, probe.index.metric, self.answers, queries.own
+            as_stored(queries.vectors, probe.field),
+            probe.k,
+            probe.index.metric,
+            self.answers,
+            queries.own,
         )
 
     def add(self, batch: pa.RecordBatch, key: str) -> None:
-        self._exact.add(batch.column(key).to_pylist(), vectors_of(batch, self.probe.field.name))
+        self._exact.add(batch.column(key).to_pylist(), vectors_of(batch, self.probe.field))
 
     def recalls(self) -> list[float]:
         """recall@k of the index, for each question."""
@@ -150,10 +162,11 @@ def hit_rate(
 def medians(milvus: Milvus, old: Asked, new: Asked) -> tuple[float, float]:
     """Seconds of a search of the old and of the new collection: medians, asked in turns."""
     times: dict[str, list[float]] = {old.name: [], new.name: []}
-    for one in (old, new):
-        for vector in islice(cycle(one.queries.vectors), _WARM):
+    asked = [wire_vectors(one.queries.vectors, one.probe.field) for one in (old, new)]
+    for one, wire in zip((old, new), asked, strict=True):
+        for vector in islice(cycle(wire), _WARM):
             _search(milvus, one, vector)
-    pairs = zip(old.queries.vectors, new.queries.vectors, strict=True)
+    pairs = zip(*asked, strict=True)
     for vectors in islice(cycle(list(pairs)), _TIMED):
         for one, vector in zip((old, new), vectors, strict=True):
             start = time.perf_counter()
@@ -171,10 +184,10 @@ def probe_of(loaded: LoadedSpec, change: Change, info: CollectionInfo, rows: int
     return probe_for(info.schema, indexes, wanted.fields.vector, params, max(1, min(k, rows)))
 
 
-def _search(milvus: Milvus, one: Asked, vector: npt.NDArray[Any]) -> None:
+def _search(milvus: Milvus, one: Asked, vector: Any) -> None:
     milvus.search(
         one.name,
-        wire_vectors(vector[None, :], one.probe.field),
+        [vector],
         limit=one.probe.k,
         field=one.probe.field.name,
         params=one.probe.params_for(one.probe.k),

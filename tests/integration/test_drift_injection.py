@@ -1,0 +1,47 @@
+"""The bench of drift detection on a few rows: every fault it plants is found, and nothing else."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+import yaml
+
+from kitestring.checks.registry import BY_ID
+from kitestring.spec.load import load
+from tests.bench.drift import inject
+from tests.bench.drift_faults import FAULTS
+from tests.bench.drift_site import Site, in_process, spec_document
+
+# building an index takes longest: tests/integration/test_drift.py plants what is of indexes
+QUICK = [one for one in FAULTS if one.check in BY_ID and not one.check.startswith("index.")]
+# what the server does with its segments after a write, and when, is its own
+SETTLING = {"index.segments", "index.unindexed-rows", "index.growing", "index.replica-segments"}
+
+
+@pytest.fixture
+def here(stack, stack_data, milvus, tmp_path, unique):
+    file = tmp_path / "bench.yaml"
+    document = spec_document(stack_data, 16, unique("m"), unique("s"), unique("a"))
+    file.write_text(yaml.safe_dump(document))
+    made = Site(load(file), milvus, random.Random(7))  # noqa: S311 - to be repeated
+    yield made
+    if milvus.alias_owner(made.alias) is not None:
+        milvus.drop_alias(made.alias)
+    for name in (made.main, made.side):
+        if milvus.has_collection(name):
+            milvus.drop_collection(name)
+
+
+def test_every_fault_is_found_exactly_and_clean_runs_are_silent(here):
+    here.fill(300)
+    here.back_up()
+    result = inject(here, in_process, QUICK, clean_runs=2)
+    told = {one.name: (one.planted, one.found, one.exit_code) for one in result.outcomes}
+    assert told == {name: (planted, planted, 2) for name, (planted, _, _) in told.items()}
+    assert {one.name for one in QUICK} == told.keys()
+    strangers = [
+        text for one in result.outcomes for text in one.other if text.split(":")[0] not in SETTLING
+    ]
+    assert strangers == []
+    assert set(result.spoken) <= SETTLING, result.words

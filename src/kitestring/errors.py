@@ -44,6 +44,12 @@ class ScopeRefused(KitestringError):
     code, exit_code = "tenancy.scope", 64
 
 
+class MetricsUnreadable(KitestringError):
+    """The metrics of a server can't be had, or are none."""
+
+    code = "metrics.unreadable"
+
+
 class Interrupted(KitestringError):
     """The user asked us to stop."""
 

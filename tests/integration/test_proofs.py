@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from kitestring.clients.milvus.client import wait_until
 from kitestring.drift import detect
 from kitestring.model.arrow import arrow_schema
 from kitestring.model.digest import DYNAMIC_FIELD
@@ -167,3 +168,31 @@ def test_tenants_with_partitions_and_collections_of_their_own(spec_for, milvus, 
     assert failed(report) == {("tenancy.isolation", f"{name}/tenant/globex")}
     (leak,) = report.snapshot.collections[name].isolation.leaks
     assert (leak.owner, leak.rows.count) == ("acme", 22)
+
+
+def test_a_saturated_node_by_the_servers_own_metrics(spec_for, milvus, unique, vectors):
+    name = unique("c")
+
+    def spec(memory, rows):
+        return spec_for({"name": name, "rows": rows}, metrics={"node_memory": memory}, **NO_BACKUP)
+
+    roomy = spec("64Gi", 1000)
+    made(milvus, roomy, [a_row(n, v) for n, v in enumerate(vectors[:200])])
+    report = detect(roomy, only=["capacity"])
+    (node,) = report.snapshot.nodes.nodes
+    assert report.exit_code == 0
+    assert node.memory > 2**20
+    # metrics follow a load a moment later
+    info = milvus.describe(name)
+    wait_until(
+        lambda: detect(roomy, only=["capacity"]).snapshot.nodes.nodes[0].rows.get(info.id) == 200,
+        timeout=60,
+        what="the metrics",
+    )
+    report = detect(spec("64Mi", 100), only=["capacity"])
+    assert report.exit_code == 2
+    assert {f.check: f.severity.value for f in report.findings} == {
+        "capacity.memory": "fail",
+        "capacity.rows": "warn",
+        "capacity.blast-radius": "info",
+    }

@@ -11,6 +11,7 @@ from kitestring.model.canary import CanaryEvidence
 from kitestring.model.collection import CollectionInfo, LoadedSegment, ResourceGroup, Segment
 from kitestring.model.drill import DrillSummary
 from kitestring.model.infra import InfraSnapshot
+from kitestring.model.nodes import NodesSeen
 from kitestring.model.recall import LiveRecall
 from kitestring.model.tally import NOTHING
 from kitestring.model.tally import Tally as Tally
@@ -70,5 +71,6 @@ class Snapshot:
     drills: tuple[DrillSummary, ...] = ()
     infra: InfraSnapshot | None = None  # None: Kubernetes was not looked at
     resource_groups: tuple[ResourceGroup, ...] | None = None  # None: they were not asked for
+    nodes: NodesSeen | None = None  # None: metrics were not asked for
     access: AccessSeen | None = None  # None: it was not asked for
     seconds: float = 0.0

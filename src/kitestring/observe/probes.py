@@ -10,6 +10,7 @@ from kitestring.model.snapshot import Snapshot
 from kitestring.observe.access import probe_access
 from kitestring.observe.canary import take_canaries
 from kitestring.observe.groups import observe_groups
+from kitestring.observe.nodes import probe_nodes
 from kitestring.observe.recall import probe_recall
 from kitestring.observe.tenancy import probe_tenancy
 from kitestring.spec.loaded import LoadedSpec
@@ -17,6 +18,7 @@ from kitestring.spec.loaded import LoadedSpec
 Probe = Callable[[LoadedSpec, Milvus, Snapshot], Snapshot]
 
 PROBES: Mapping[Evidence, Probe] = {
+    Evidence.METRICS: probe_nodes,
     Evidence.ACCESS: probe_access,
     Evidence.RECALL: probe_recall,
     Evidence.CANARY: take_canaries,

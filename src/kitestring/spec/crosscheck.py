@@ -18,6 +18,7 @@ from kitestring.spec.crosscheck_config import check_config
 from kitestring.spec.crosscheck_deployment import check_deployment, deployed_version
 from kitestring.spec.crosscheck_groups import check_groups
 from kitestring.spec.crosscheck_isolation import check_isolation
+from kitestring.spec.crosscheck_metrics import check_metrics
 from kitestring.spec.crosscheck_proofs import check_proofs
 from kitestring.spec.crosscheck_schedule import check_schedule
 from kitestring.spec.crosscheck_version import check_version
@@ -50,6 +51,7 @@ def crosscheck(data: Mapping[str, Any]) -> Iterator[Problem]:
     yield from check_backup(data)
     yield from check_schedule(data)
     yield from check_proofs(data)
+    yield from check_metrics(data)
     yield from check_isolation(data)
 
 

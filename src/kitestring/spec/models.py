@@ -40,6 +40,7 @@ from kitestring.spec.embedding import (
 )
 from kitestring.spec.groups import ResourceGroup
 from kitestring.spec.ingest import Chunking, Ingest, IngestVerify, Metadata, RedisCache, SqliteCache
+from kitestring.spec.metrics import Metrics
 from kitestring.spec.objectives import Objectives, RecallObjective
 from kitestring.spec.stores import SegmentStore
 from kitestring.spec.suppression import Suppression
@@ -111,6 +112,9 @@ class Spec(Model):
         None, description="what a drill and the backup checks hold the cluster to"
     )
     ingest: Ingest = Field(Ingest(), description="how documents are written")
+    metrics: Metrics | None = Field(
+        None, description="the query nodes' metrics; omit to have drift runs leave them alone"
+    )
     day2: Day2 = Field(Day2(), description="what the schedules do")
     suppressions: list[Suppression] = Field(
         [], description="findings of drift detection that are known and accepted for a while"

@@ -84,6 +84,10 @@ class Catalog:
         self._trust = Trust(signer, verifier)
         self._documents = Documents(store, self._trust)
 
+    def use(self, store: ObjectStore) -> None:
+        """Works through another way to the same store from now on: one that tries again."""
+        self.store = self._documents.store = store
+
     @property
     def can_read(self) -> bool:
         """Whether what is sealed now can be read back by this host."""

@@ -53,7 +53,7 @@ class Session:
             self.limits.max_bytes_per_second, self.limits.max_requests_per_second
         )
         self.pool = self.within(catalog.store)
-        catalog.store = sturdy(catalog.store)
+        catalog.use(sturdy(catalog.store))
 
     def within(self, store: ObjectStore) -> ObjectStore:
         """The store within the budget of this run, which all of them share."""

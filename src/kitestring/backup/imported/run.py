@@ -108,7 +108,8 @@ def import_backup(
     catalog.prepare(name)
     if loaded.spec.backup is not None:
         check_store(loaded, loaded.spec.backup.store)
-    folder, catalog.store = sturdy(folder), sturdy(catalog.store)
+    folder = sturdy(folder)
+    catalog.use(sturdy(catalog.store))
     with stoppable(), held(catalog.store, "an import") as lock:
         for line in catalog.sweep_partials():
             tell(line)

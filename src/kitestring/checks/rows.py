@@ -134,17 +134,40 @@ def duplicate(loaded: LoadedSpec, snapshot: Snapshot) -> Iterator[Finding]:
         )
 
 
+def duplicate_content(loaded: LoadedSpec, snapshot: Snapshot) -> Iterator[Finding]:
+    """Passages that one tenant has under several keys."""
+    for pair, census in _censuses(loaded, snapshot):
+        if census.duplicate_content is not None:
+            yield from _told(
+                "rows.duplicate-content",
+                pair,
+                census.duplicate_content,
+                "with a content hash that another key of the same tenant has too",
+                "look at the documents that they are from: `doc_id` tells; remove copies from "
+                "the corpus, and ingest it with " + _ingest(pair, "--prune"),
+                severity=Severity.WARN,
+            )
+
+
 def _censuses(loaded: LoadedSpec, snapshot: Snapshot) -> Iterator[tuple[Pair, RowCensus]]:
     for pair in pairs(loaded, snapshot):
         if pair.observed.census is not None:
             yield pair, pair.observed.census
 
 
-def _told(check_id: str, pair: Pair, tally: Tally, what: str, hint: str) -> Iterator[Finding]:
+def _told(
+    check_id: str,
+    pair: Pair,
+    tally: Tally,
+    what: str,
+    hint: str,
+    *,
+    severity: Severity = Severity.FAIL,
+) -> Iterator[Finding]:
     if tally.count:
         yield Finding(
             check_id,
-            Severity.FAIL,
+            severity,
             pair.subject,
             f"{rows_text(tally.count)} {what}{examples_text(tally.examples)}",
             expected="0 rows",
@@ -168,6 +191,7 @@ def _row_check(
     cause: str,
     mend: str,
     ledger: bool = True,
+    severity: Severity = Severity.FAIL,
 ) -> Check:
     return check(
         name,
@@ -176,6 +200,7 @@ def _row_check(
         meaning=meaning,
         cause=cause,
         mend=mend,
+        severity=severity,
         evidence=Evidence.ROWS,
         requires=(LEDGER_THERE,) if ledger else (),
     )
@@ -240,5 +265,18 @@ CHECKS = (
         cause="A writer used insert instead of upsert, or retried after a timeout.",
         mend="Ingest the corpus again with `--verify`: an upsert leaves one row of each key.",
         ledger=False,
+    ),
+    _row_check(
+        "rows.duplicate-content",
+        "No passage is there under several keys of a tenant",
+        duplicate_content,
+        meaning="Rows of one tenant have the same content hash and different keys. They take "
+        "places in each answer that other passages would have.",
+        cause="A document is in the corpus twice, under another name or path, or was ingested "
+        "with another chunker beside the first; or documents share boilerplate.",
+        mend="Remove copies from the corpus and ingest it with `--prune`. Where the repetition "
+        "is meant, suppress the check in the spec with the reason.",
+        ledger=False,
+        severity=Severity.WARN,
     ),
 )

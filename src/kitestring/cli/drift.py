@@ -34,6 +34,18 @@ if TYPE_CHECKING:
     help="Leave out the checks that need this evidence; may be repeated",
 )
 @click.option("--no-rows", is_flag=True, help="The same as --without rows")
+@click.option(
+    "--via",
+    type=click.Choice(["auto", "segments", "api"]),
+    default="auto",
+    show_default=True,
+    help="Where rows are read: the server's segment files, or its API",
+)
+@click.option(
+    "--on",
+    metavar="WHERE",
+    help="What reads them: serial, pool (processes), ray, or a Ray cluster's address",
+)
 @kube_options
 @click.option(
     "--pulumi-json",
@@ -61,6 +73,8 @@ def drift(
     fail_on: str,
     without: tuple[str, ...],
     no_rows: bool,
+    via: str,
+    on: str | None,
     context: str | None,
     kubeconfig: str | None,
     pulumi_json: str | None,
@@ -92,6 +106,8 @@ def drift(
         infra=_from_pulumi(pulumi_json, stack, program),
         context=context,
         kubeconfig=kubeconfig,
+        via=via,
+        on=on,
     )
     where.write(report)
     if baseline_out:

@@ -90,6 +90,8 @@ def detect(
     infra: InfraSnapshot | None = None,
     context: str | None = None,
     kubeconfig: str | None = None,
+    via: str = "auto",
+    on: str | None = None,
 ) -> DriftReport:
     """Observes the spec's cluster and runs the checks. Evidence is taken only if a check needs it,
     Kubernetes only if the spec has a `deployment`, Milvus only for checks of what is in it.
@@ -100,6 +102,7 @@ def detect(
             cluster (it comes from Pulumi).
         context, kubeconfig: the Kubernetes cluster; None for that of `connection.kubernetes`,
             then the current context.
+        via, on: how rows are read, and on what; see `kitestring.observe.reading.Reading`.
 
     Raises:
         UsageError: `only` names something that is no check; nothing was observed then.
@@ -118,9 +121,11 @@ def detect(
         needed = {one for check in chosen if (one := check.info.evidence)}.difference(without)
         from kitestring.clients.milvus.connect import connect
         from kitestring.observe import observe
+        from kitestring.observe.reading import Reading
 
         with connect(loaded) as milvus:
-            snapshot = replace(observe(loaded, milvus, wanted=needed), infra=infra)
+            seen = observe(loaded, milvus, wanted=needed, reading=Reading(via, on))
+            snapshot = replace(seen, infra=infra)
     else:
         snapshot = Snapshot(
             cluster=loaded.spec.cluster.name,

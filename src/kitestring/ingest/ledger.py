@@ -106,6 +106,47 @@ class Ledger:
             where = f"WHERE collection = ?1 AND run > ({last}) ORDER BY key"
             yield from self._rows(where, collection)
 
+    def columns(
+        self, collection: str, rows: int = 65_536
+    ) -> Iterator[tuple[Sequence[str], Sequence[str], Sequence[int]]]:
+        """Keys, content hashes and times of embedding of all rows of a collection, so many at a
+        time, in the bytewise order of their keys."""
+        with self._guard():
+            cursor = self._db.execute(
+                "SELECT key, content_hash, last_embedded_at FROM rows WHERE collection = ?"
+                " ORDER BY key",
+                (collection,),
+            )
+            while batch := cursor.fetchmany(rows):
+                yield tuple(zip(*batch, strict=True))  # type: ignore[misc]
+
+    def nth_key(self, collection: str, first: str, position: int) -> str | None:
+        """The key so many rows after the key `first`; None where there is none any more."""
+        with self._guard():
+            found = self._db.execute(
+                "SELECT key FROM rows WHERE collection = ? AND key >= ? ORDER BY key"
+                " LIMIT 1 OFFSET ?",
+                (collection, first, position),
+            ).fetchone()
+        return None if found is None else str(found[0])
+
+    def contents(self, collection: str, keys: Iterable[str]) -> dict[str, str]:
+        """Key -> content hash of those that the ledger has."""
+        found = {}
+        with self._guard():
+            for key in keys:
+                row = self._db.execute(
+                    "SELECT content_hash FROM rows WHERE collection = ? AND key = ?",
+                    (collection, key),
+                ).fetchone()
+                if row is not None:
+                    found[key] = str(row[0])
+        return found
+
+    def busy(self, collection: str) -> bool:
+        """Whether an ingestion holds the collection."""
+        return self._one("SELECT 1 FROM leases WHERE collection = ?", collection) is not None
+
     def document_rows(self, collection: str, tenant: str, doc_id: str) -> dict[str, LedgerRow]:
         """The rows of one document by key."""
         where = "WHERE collection = ? AND tenant = ? AND doc_id = ?"

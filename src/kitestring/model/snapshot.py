@@ -22,8 +22,9 @@ from kitestring.model.tenancy import IsolationSeen
 class RowCensus:
     """What a scan of all rows of a collection, set against the ledger, came to.
 
-    `path` says how the rows were read: `segments` (the server's own files) or `api`.
-    A census that is not `complete` proves nothing by its absence of faults.
+    `path` says how the rows were read: `segments` (the server's own files) or `api`, and `note`
+    why it was not the other, or what was left out. A census that is not `complete` proves nothing
+    by its absence of faults.
     """
 
     path: str
@@ -31,12 +32,16 @@ class RowCensus:
     reason: str = ""  # why it is not complete
     rows_read: int = 0
     distinct_keys: int = 0
-    counted: int = 0  # count(*) of the server at the same instant
+    counted: int = 0  # count(*) of the server at the same instant; 0 where it was not asked
     ledger_rows: int | None = None  # None: there is no ledger for this collection
     missing: Tally = NOTHING  # in the ledger, not in the store
     orphan: Tally = NOTHING  # in the store, not in the ledger
     stale: Tally = NOTHING  # in both, with another content hash
     duplicate: Tally = NOTHING  # a key more than once
+    # a content hash at several keys of one tenant; None: the collection has no such field
+    duplicate_content: Tally | None = None
+    watermark: int | None = None  # ms since the epoch: later rows were left out
+    note: str = ""
     # label -> rows; None: the collection has no such field
     models: Mapping[str, int] | None = None
     chunkers: Mapping[str, int] | None = None

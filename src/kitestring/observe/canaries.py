@@ -14,7 +14,7 @@ from kitestring.clients.milvus.filters import among, every, within
 from kitestring.clients.milvus.protocol import Milvus
 from kitestring.errors import MilvusError
 from kitestring.model.collection import CollectionInfo, Field
-from kitestring.observe.reconcile import Counter
+from kitestring.model.tally import Counter
 
 CANARY = "kitestring-canary-"
 _PAGE = 8192

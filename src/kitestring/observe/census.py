@@ -1,97 +1,48 @@
-"""Reads the rows of a collection once, by key, and sets them against the ledger.
+"""Reads the rows of a collection once and sets them against the ledger, and each other.
 
 Nothing is flushed, loaded or changed: a drift check only reads. Vectors and texts stay where
-they are; four short columns travel.
+they are; a few short columns are read, and hashed.
+
+The server's files hold every write up to a boundary, which the server tells without doing
+anything (`Milvus.flushed_until`). What came later is left out on both sides, and where a row
+differs it is looked at once more, on both sides, before it is told. So nothing is told that is
+only on its way.
 """
 
 from __future__ import annotations
 
+import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
 
-import pyarrow as pa
-
-from kitestring.clients.milvus.duplicates import Batch, locate
 from kitestring.clients.milvus.protocol import Milvus
-from kitestring.errors import CollectionNotLoaded, RowsHidden
-from kitestring.model.collection import CollectionInfo
-from kitestring.model.ledger import LedgerRow
-from kitestring.model.snapshot import RowCensus, Tally
-from kitestring.observe.labels import LabelCounter
-from kitestring.observe.reconcile import (
-    InFlight,
-    Reconciled,
-    StoreRow,
-    Unordered,
-    reconcile,
+from kitestring.errors import (
+    CollectionNotLoaded,
+    ObjectMissing,
+    RowsHidden,
+    SegmentUnreadable,
 )
+from kitestring.model.collection import CollectionInfo
+from kitestring.model.snapshot import RowCensus
+from kitestring.model.tally import EXAMPLES, Tally
+from kitestring.observe.from_api import ApiRows
+from kitestring.observe.from_segments import UNREACHABLE, SegmentRows
+from kitestring.observe.ledger_side import LedgerRows, LedgerSide
+from kitestring.observe.reading import API, AUTO, LARGE, SEGMENTS, SMALL, Reading
+from kitestring.observe.reconcile import Place, Reconciled, Rows, reconcile
+from kitestring.observe.second_look import SecondLook
+from kitestring.observe.take import Columns, Taken
+from kitestring.parallel import Workers
+from kitestring.spec.loaded import LoadedSpec
 from kitestring.spec.models import FieldMap
 
-LedgerRows = Callable[[], Iterable[LedgerRow]]
 
-
-@dataclass(frozen=True, slots=True)
-class Columns:
-    """The fields that a census reads; None where the collection has no such field."""
-
-    key: str
-    content_hash: str | None
-    model: str | None
-    chunker: str | None
-    written_at: str | None
-
-    @classmethod
-    def of(cls, info: CollectionInfo, names: FieldMap) -> Columns:
-        def there(name: str | None) -> str | None:
-            return name if name is not None and info.schema.field(name) else None
-
-        return cls(
-            info.schema.primary.name,
-            there(names.content_hash),
-            there(names.embedding_model),
-            there(names.chunker),
-            there(names.last_embedded_at),
-        )
-
-    def read(self) -> list[str]:
-        """The columns to read, the key first, none twice."""
-        wanted = (self.key, self.content_hash, self.model, self.chunker, self.written_at)
-        return list(dict.fromkeys(name for name in wanted if name is not None))
-
-
-@dataclass(slots=True)
-class Tap:
-    """Turns record batches into rows, and keeps the labels and batch bounds that pass by."""
-
-    columns: Columns
-    models: LabelCounter = field(default_factory=LabelCounter)
-    chunkers: LabelCounter = field(default_factory=LabelCounter)
-    batches: list[Batch] = field(default_factory=list)
-
-    def rows(self, batches: Iterable[pa.RecordBatch]) -> Iterator[StoreRow]:
-        for batch in batches:
-            if batch.num_rows == 0:
-                continue
-            raw = batch.column(self.columns.key).to_pylist()
-            keys = [str(key) for key in raw]
-            for name, counter in (
-                (self.columns.model, self.models),
-                (self.columns.chunker, self.chunkers),
-            ):
-                if name is not None:
-                    counter.add(batch.column(name), keys)
-            self.batches.append(Batch(raw[-1], len(raw)))
-            nothing = [None] * len(keys)
-            hashes = self._values(batch, self.columns.content_hash, nothing)
-            written = self._values(batch, self.columns.written_at, nothing)
-            yield from map(StoreRow, keys, hashes, written)
-
-    @staticmethod
-    def _values(batch: pa.RecordBatch, name: str | None, nothing: list[None]) -> list[Any]:
-        values: list[Any] = nothing if name is None else batch.column(name).to_pylist()
-        return values
+class _Keys(Protocol):
+    def keys(self, places: Sequence[Place]) -> list[str]: ...
 
 
 def take_census(
@@ -100,105 +51,242 @@ def take_census(
     names: FieldMap,
     ledger: LedgerRows | None,
     *,
+    loaded: LoadedSpec | None = None,
+    reading: Reading | None = None,
+    workers: Workers | None = None,
     batch_rows: int = 8192,
 ) -> RowCensus:
-    """The census of one collection over the API.
+    """The census of one collection.
 
-    It is complete when as many keys were read as `count(*)` says before and after, or when every
-    surplus in that count is a duplicate that was found.
+    Over the API it is complete when as many keys were read as `count(*)` says before and after, or
+    when every surplus in that count is a duplicate that was found. From the files it is complete
+    up to the boundary.
 
     Args:
-        ledger: gives the ledger's rows in the order of keys; None where there is no ledger.
+        ledger: None where there is none.
+        loaded: names the server's store; None for the API alone.
+        workers: None for this process.
 
     Raises:
         MilvusError: the server could not be read (a collection that is not loaded is no error but
             an incomplete census).
+        StoreError, SegmentUnreadable, …: with `via: segments`, the files could not be.
     """
     start = time.monotonic()
-    if not info.loaded:
-        return _unread("the collection is not loaded", ledger)
-    try:
-        census = _scan(milvus, info, Columns.of(info, names), ledger, batch_rows)
-    except CollectionNotLoaded:
-        return _unread("the collection was released while it was read", ledger)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kitestring-rows-")))
+        at_work = workers or stack.enter_context(Workers("serial"))
+        taker = _Taker(milvus, info, Columns.of(info, names), ledger, at_work, folder, batch_rows)
+        census = taker.take(loaded, reading or Reading())
     return replace(census, seconds=time.monotonic() - start)
 
 
-def _scan(
-    milvus: Milvus,
-    info: CollectionInfo,
-    columns: Columns,
-    ledger: LedgerRows | None,
-    batch_rows: int,
-) -> RowCensus:
-    watermark = int(time.time() * 1000)
-    before = milvus.count(info.name)
-    tap = Tap(columns)
-    batches = milvus.scan(info.name, columns.read(), batch_rows=batch_rows)
-    # whole numbers as keys come in another order than their texts; ingestion makes no such keys
-    compared = ledger is not None and info.schema.primary.type == "VARCHAR"
-    try:
-        if ledger is not None and compared:
-            result = reconcile(tap.rows(batches), ledger(), watermark=watermark)
-        else:
-            read = sum(1 for _ in tap.rows(batches))
-            result = Reconciled(store_rows=read, store_keys=read)
-    except Unordered as error:
-        return _unread(f"the server did not answer in the order of keys: {error}", ledger)
-    except RowsHidden as error:
-        return _unread(error.message, ledger)
-    after = milvus.count(info.name)
-    duplicate, reason = result.duplicate, ""
-    if before != after:
-        reason = f"rows were written or deleted meanwhile: count(*) was {before}, then {after}"
-    elif after > result.store_rows:
-        found = locate(milvus, info.name, columns.key, tap.batches, counted=after)
-        duplicate = found or Tally(after - result.store_rows)
-        if found is None:
-            reason = (
-                f"count(*) says {after} rows and {result.store_keys} keys were read; "
-                "that the others are duplicates could not be shown"
+class _Taker:
+    def __init__(
+        self,
+        milvus: Milvus,
+        info: CollectionInfo,
+        columns: Columns,
+        ledger: LedgerRows | None,
+        workers: Workers,
+        folder: Path,
+        batch_rows: int,
+    ) -> None:
+        self._milvus, self._info, self._columns = milvus, info, columns
+        self._ledger = None if ledger is None else LedgerSide(ledger)
+        self._workers, self._folder, self._batch_rows = workers, folder, batch_rows
+
+    def take(self, loaded: LoadedSpec | None, reading: Reading) -> RowCensus:
+        if reading.via == SEGMENTS:
+            if loaded is None:
+                raise ValueError("segments are read by a spec")
+            return self._files(loaded, self._planned(loaded), None)
+        note = ""
+        if reading.via == AUTO and loaded is not None and loaded.spec.storage is not None:
+            try:
+                census = self._if_apt(loaded)
+            except (*UNREACHABLE, SegmentUnreadable) as error:
+                note = f"the segment files could not be read: {error.message}"
+            else:
+                if census is not None and census.complete:
+                    return census
+                note = "" if census is None else census.note
+                if census is not None and not self._info.loaded:
+                    return census
+                if census is not None and census.rows_read > LARGE:
+                    return census
+        return replace(self._api(), note=note)
+
+    def _planned(self, loaded: LoadedSpec) -> SegmentRows:
+        segments = self._milvus.segments(self._info.name)
+        return SegmentRows(loaded, self._info, segments, self._columns)
+
+    def _if_apt(self, loaded: LoadedSpec) -> RowCensus | None:
+        """The census from the files, where they are known to hold everything or hold a lot."""
+        if not self._info.loaded:
+            return None
+        source = self._planned(loaded)
+        now = _now()
+        until = self._milvus.flushed_until(self._info.name, now)
+        if source.written < SMALL and (until is None or until < now):
+            return None
+        return self._files(loaded, source, self._milvus.count(self._info.name))
+
+    def _files(self, loaded: LoadedSpec, source: SegmentRows, counted: int | None) -> RowCensus:
+        """From the files.
+
+        Args:
+            counted: `count(*)`; None where nothing is to be asked of the query nodes.
+        """
+        now = _now()
+        watermark = self._milvus.flushed_until(self._info.name, now)
+        watermark = now if watermark is None else watermark
+        executor = self._workers.of(source.written)
+        try:
+            taken = source.take(executor, self._folder)
+        except ObjectMissing:  # compaction replaces segments, and then removes them
+            source = self._planned(loaded)
+            taken = source.take(executor, self._folder)
+        result = self._compared(taken, watermark)
+        census = self._census(SEGMENTS, source, taken, result, watermark < now)
+        note = "" if watermark >= now else f"writes after {_clock(watermark)} are not in the files"
+        reason = self._later(source, result) if census.complete else census.reason
+        if counted is not None and counted != taken.rows:
+            note = reason = (
+                f"the segment files hold {taken.rows:,} rows and the server {counted:,}: "
+                "what was written or deleted since the last flush is not in them"
             )
-    elif after < result.store_rows:
-        reason = f"count(*) says {after} rows, {result.store_rows} were read"
-    if not reason and result.in_flight.newest > int(time.time() * 1000):
-        reason = _later(result.in_flight)
-    census = RowCensus(
-        path="api",
-        complete=not reason,
-        reason=reason,
-        rows_read=result.store_rows,
-        distinct_keys=result.store_keys,
-        counted=after,
-        duplicate=duplicate,
-        models=tap.models.rows() if columns.model else None,
-        chunkers=tap.chunkers.rows() if columns.chunker else None,
-        model_examples=tap.models.examples(),
-        chunker_examples=tap.chunkers.examples(),
-    )
-    return _with_ledger(census, result) if compared else census
+        return replace(
+            census,
+            complete=not reason,
+            reason=reason,
+            counted=counted or 0,
+            duplicate=self._tally(source, result.duplicate),
+            watermark=watermark,
+            note=note,
+        )
+
+    def _api(self) -> RowCensus:
+        if not self._info.loaded:
+            return self._unread("the collection is not loaded")
+        try:
+            return self._scanned()
+        except CollectionNotLoaded:
+            return self._unread("the collection was released while it was read")
+        except RowsHidden as error:
+            return self._unread(error.message)
+
+    def _scanned(self) -> RowCensus:
+        watermark, name = _now(), self._info.name
+        before = self._milvus.count(name)
+        source = ApiRows(self._milvus, name, self._columns, batch_rows=self._batch_rows)
+        taken = source.take(self._folder)
+        result = self._compared(taken, watermark)
+        after = self._milvus.count(name)
+        duplicate, reason = self._tally(source, result.duplicate), ""
+        if before != after:
+            reason = f"rows were written or deleted meanwhile: count(*) was {before}, then {after}"
+        elif after > taken.rows:
+            found = source.duplicates(after)
+            duplicate = found or Tally(after - taken.rows)
+            if found is None:
+                reason = (
+                    f"count(*) says {after} rows and {result.store_keys} keys were read; "
+                    "that the others are duplicates could not be shown"
+                )
+        elif after < taken.rows:
+            reason = f"count(*) says {after} rows, {taken.rows} were read"
+        moving = bool(reason) or (self._ledger is not None and self._ledger.ledger.busy())
+        census = self._census(API, source, taken, result, moving)
+        reason = reason or census.reason or self._later(source, result)
+        return replace(
+            census, complete=not reason, reason=reason, counted=after, duplicate=duplicate
+        )
+
+    def _compared(self, taken: Taken, watermark: int) -> Reconciled:
+        ledger = None if self._ledger is None else self._ledger.runs(self._folder)
+        return reconcile(
+            self._workers.here(taken.rows),
+            taken.runs,
+            ledger,
+            passages=taken.passages,
+            watermark=watermark,
+            examples=SecondLook.LIMIT,
+        )
+
+    def _census(
+        self, path: str, source: _Keys, taken: Taken, result: Reconciled, moving: bool
+    ) -> RowCensus:
+        """Args: moving: what differs may be on its way, and is looked at again."""
+        columns = self._columns
+        copies = None
+        if columns.content_hash is not None:
+            copies = self._tally(source, result.copies)
+        census = RowCensus(
+            path=path,
+            complete=True,
+            rows_read=taken.rows,
+            distinct_keys=result.store_keys,
+            models=taken.models.rows() if columns.model else None,
+            chunkers=taken.chunkers.rows() if columns.chunker else None,
+            model_examples=taken.models.examples(),
+            chunker_examples=taken.chunkers.examples(),
+            duplicate_content=copies,
+        )
+        if self._ledger is None:
+            return census
+        census = replace(census, ledger_rows=result.ledger_rows)
+        if not moving or not (result.missing.count or result.orphan.count or result.stale.count):
+            return replace(
+                census,
+                missing=self._tally(self._ledger, result.missing),
+                orphan=self._tally(source, result.orphan),
+                stale=self._tally(source, result.stale),
+            )
+        look = SecondLook(self._milvus, self._info, columns, self._ledger.ledger)
+        missing = look.missing(result.missing, self._ledger.keys(result.missing.places))
+        orphan = look.orphan(result.orphan, source.keys(result.orphan.places))
+        stale = look.stale(result.stale, source.keys(result.stale.places))
+        return replace(
+            census,
+            missing=missing,
+            orphan=orphan,
+            stale=stale,
+            complete=not look.doubt,
+            reason=look.doubt,
+        )
+
+    def _tally(self, source: _Keys, rows: Rows) -> Tally:
+        if not rows.count:
+            return Tally()
+        keys = sorted(source.keys(rows.places[:EXAMPLES]))
+        return Tally(rows.count, tuple(keys))
+
+    def _later(self, source: _Keys, result: Reconciled) -> str:
+        """Rows in flight are left out; a row of a time that has not come yet would be left out for
+        ever, and whatever is the matter with it."""
+        flight = result.in_flight
+        if flight.newest <= _now() or flight.place is None:
+            return ""
+        side = source if flight.stored or self._ledger is None else self._ledger
+        keys = side.keys([flight.place])
+        example = f", such as `{keys[0]}`" if keys else ""
+        number = "1 row differs" if flight.count == 1 else f"{flight.count:,} rows differ"
+        return (
+            f"{number} from the ledger and can't be judged{example}: the time of "
+            "writing is still to come. A clock is wrong, here or where they were ingested"
+        )
+
+    def _unread(self, reason: str) -> RowCensus:
+        rows = None
+        if self._ledger is not None:
+            rows = sum(len(keys) for keys, _, _ in self._ledger.ledger.columns())
+        return RowCensus(path=API, complete=False, reason=reason, ledger_rows=rows)
 
 
-def _later(flight: InFlight) -> str:
-    """Rows in flight are left out; a row of a time that has not come yet would be left out for
-    ever, and whatever is the matter with it."""
-    number = "1 row differs" if flight.count == 1 else f"{flight.count:,} rows differ"
-    return (
-        f"{number} from the ledger and can't be judged, such as `{flight.example}`: the time of "
-        "writing is still to come. A clock is wrong, here or where they were ingested"
-    )
+def _now() -> int:
+    return int(time.time() * 1000)
 
 
-def _with_ledger(census: RowCensus, result: Reconciled) -> RowCensus:
-    return replace(
-        census,
-        ledger_rows=result.ledger_rows,
-        missing=result.missing,
-        orphan=result.orphan,
-        stale=result.stale,
-    )
-
-
-def _unread(reason: str, ledger: LedgerRows | None) -> RowCensus:
-    rows = None if ledger is None else sum(1 for _ in ledger())
-    return RowCensus(path="api", complete=False, reason=reason, ledger_rows=rows)
+def _clock(at: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(at / 1000)) + " UTC"

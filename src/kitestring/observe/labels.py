@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from kitestring.observe.reconcile import EXAMPLES
+from kitestring.model.tally import EXAMPLES
 
 _LABELS = 1000  # different labels that are told apart; a sane collection has one or two
 OTHER = "(other labels)"
@@ -19,14 +21,26 @@ class LabelCounter:
         self._rows: Counter[str] = Counter()
         self._examples: dict[str, list[str]] = {}
 
-    def add(self, labels: pa.Array, keys: list[str]) -> None:
+    def add(self, labels: pa.Array, keys: pa.Array) -> None:
         """Takes one batch; a null counts as the empty label."""
         for entry in labels.value_counts().to_pylist():
             label = self._known(entry["values"])
             self._rows[label] += entry["counts"]
             examples = self._examples.setdefault(label, [])
             if len(examples) < EXAMPLES:
-                self._find(entry["values"], labels, keys, examples)
+                value = entry["values"]
+                same = labels.is_null() if value is None else pc.equal(labels, value)
+                found = np.flatnonzero(np.asarray(same.fill_null(False)))
+                some = keys.take(pa.array(found[: EXAMPLES - len(examples)]))
+                examples += map(str, some.to_pylist())
+
+    def take(self, other: LabelCounter) -> None:
+        """Takes what another one has counted, of other rows."""
+        for value, count in other._rows.items():
+            label = self._known(value)
+            self._rows[label] += count
+            examples = self._examples.setdefault(label, [])
+            examples += other._examples[value][: EXAMPLES - len(examples)]
 
     def rows(self) -> dict[str, int]:
         return dict(self._rows)
@@ -37,11 +51,3 @@ class LabelCounter:
     def _known(self, value: str | None) -> str:
         label = value or ""
         return label if label in self._rows or len(self._rows) < _LABELS else OTHER
-
-    @staticmethod
-    def _find(value: str | None, labels: pa.Array, keys: list[str], examples: list[str]) -> None:
-        for position, label in enumerate(labels):
-            if label.as_py() == value:
-                examples.append(keys[position])
-                if len(examples) == EXAMPLES:
-                    return

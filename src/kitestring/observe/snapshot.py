@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
 
 from kitestring.clients.milvus.protocol import Milvus
 from kitestring.errors import BackupError, CollectionNotFound, SecretMissing, StoreError
@@ -15,18 +14,28 @@ from kitestring.model.drill import DrillSummary
 from kitestring.model.evidence import ALL, Evidence
 from kitestring.model.snapshot import ObservedCollection, Snapshot
 from kitestring.observe.census import take_census
+from kitestring.observe.ledger_side import OfCollection
 from kitestring.observe.probes import PROBES
+from kitestring.observe.reading import Reading
+from kitestring.parallel import Workers
 from kitestring.spec.loaded import LoadedSpec
 
 _PRUNE_SLACK = 2 * 86400.0  # seconds
 
 
-def observe(loaded: LoadedSpec, milvus: Milvus, *, wanted: Collection[Evidence] = ALL) -> Snapshot:
+def observe(
+    loaded: LoadedSpec,
+    milvus: Milvus,
+    *,
+    wanted: Collection[Evidence] = ALL,
+    reading: Reading | None = None,
+) -> Snapshot:
     """Reads everything once. Nothing is changed, flushed or loaded.
 
     Args:
         wanted: kinds of evidence to take beside definitions, segments, backups and drills;
             always of the spec's collections: others are described, and their rows left alone.
+        reading: how rows are read, and on what.
 
     Raises:
         MilvusError: the server could not be read.
@@ -35,9 +44,11 @@ def observe(loaded: LoadedSpec, milvus: Milvus, *, wanted: Collection[Evidence] 
     start = time.monotonic()
     taken_at = int(time.time() * 1000)
     collections: dict[str, ObservedCollection] = {}
-    with open_ledger(loaded, create=False) as ledger:
+    how = reading or Reading()
+    with open_ledger(loaded, create=False) as ledger, Workers(how.on) as workers:
+        rows = _Rows(ledger, workers, how) if Evidence.ROWS in wanted else None
         for name in milvus.list_collections():
-            seen = _collection(loaded, milvus, ledger if Evidence.ROWS in wanted else None, name)
+            seen = _collection(loaded, milvus, rows, name)
             if seen is not None:
                 collections[name] = seen
     backups, problem = _backups(loaded)
@@ -59,17 +70,29 @@ def observe(loaded: LoadedSpec, milvus: Milvus, *, wanted: Collection[Evidence] 
     return replace(snapshot, seconds=time.monotonic() - start)
 
 
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """What the reading of rows takes."""
+
+    ledger: Ledger
+    workers: Workers
+    reading: Reading
+
+
 def _collection(
-    loaded: LoadedSpec, milvus: Milvus, ledger: Ledger | None, name: str
+    loaded: LoadedSpec, milvus: Milvus, rows: _Rows | None, name: str
 ) -> ObservedCollection | None:
     """None where the collection went away between the listing and now."""
     spec = next((c for c in loaded.spec.collections if c.name == name), None)
     try:
         info = milvus.describe(name)
         census = None
-        if spec is not None and ledger is not None:
-            entries = partial(ledger.rows, name) if ledger.has(name) else None
-            census = take_census(milvus, info, spec.fields, entries)
+        if spec is not None and rows is not None:
+            entries = OfCollection(rows.ledger, name) if rows.ledger.has(name) else None
+            census = take_census(
+                milvus, info, spec.fields, entries,
+                loaded=loaded, reading=rows.reading, workers=rows.workers,
+            )  # fmt: skip
         return ObservedCollection(
             info=info,
             segments=tuple(milvus.segments(name)),

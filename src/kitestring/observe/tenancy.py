@@ -10,9 +10,9 @@ from kitestring.clients.milvus.protocol import Milvus
 from kitestring.errors import CollectionNotLoaded
 from kitestring.model.collection import CollectionInfo
 from kitestring.model.snapshot import Snapshot
+from kitestring.model.tally import Counter
 from kitestring.model.tenancy import IsolationSeen, Leak
 from kitestring.observe.canaries import Census, tenants_of, written
-from kitestring.observe.reconcile import Counter
 from kitestring.observe.tenant_users import try_users
 from kitestring.spec.loaded import LoadedSpec
 from kitestring.spec.models import CollectionSpec

@@ -13,4 +13,6 @@ run with its exception; nothing is left running, then or after Ctrl-C.
 from __future__ import annotations
 
 from kitestring.parallel.executor import Executor as Executor
+from kitestring.parallel.executor import Serial as Serial
 from kitestring.parallel.executor import open_executor as open_executor
+from kitestring.parallel.workers import Workers as Workers

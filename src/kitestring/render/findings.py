@@ -92,6 +92,10 @@ def _write_silent(console: Console, report: DriftReport) -> None:
     left: dict[str, list[str]] = {}
     for one in report.not_run:
         left.setdefault(one.reason, []).append(one.check)
+    for name, seen in sorted(report.snapshot.collections.items()):
+        if seen.census is not None and seen.census.complete and seen.census.note:
+            _line(console, Text())
+            _line(console, Text(f"rows of {name} read by {seen.census.path}: {seen.census.note}"))
     for reasons, what in ((blind, "inconclusive as well"), (left, "not run")):
         for reason, checks in reasons.items():
             _line(console, Text())

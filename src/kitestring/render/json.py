@@ -103,6 +103,8 @@ def collection_facts(seen: ObservedCollection) -> dict[str, Any]:
             "path": census.path,
             "complete": census.complete,
             "reason": census.reason,
+            "note": census.note,
+            "watermark": census.watermark,
             "read": census.rows_read,
             "counted": census.counted,
             "distinct_keys": census.distinct_keys,

@@ -57,7 +57,7 @@ def _drift(report: DriftReport) -> Iterator[str]:
     )
     yield from ("", "## Rows", "")
     yield from table(
-        ("Collection", "Rows read", "Path", "Complete", "Seconds", "Models"),
+        ("Collection", "Rows read", "Path", "Complete", "Seconds", "Models", "Note"),
         [
             (
                 f"`{name}`",
@@ -66,6 +66,7 @@ def _drift(report: DriftReport) -> Iterator[str]:
                 "yes" if c.complete else "no",
                 f"{c.seconds:.2f}",
                 plain("; ".join(f"{label}: {n:,}" for label, n in (c.models or {}).items())),
+                plain(c.note),
             )
             for name, seen in sorted(report.snapshot.collections.items())
             if (c := seen.census) is not None

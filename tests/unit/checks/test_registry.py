@@ -40,6 +40,7 @@ def test_ids_are_stable():
         "rows.orphan",
         "rows.stale",
         "rows.duplicate",
+        "rows.duplicate-content",
         "embedding.model-mismatch",
         "chunking.mismatch",
         "embedding.sign-off",

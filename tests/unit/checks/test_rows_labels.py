@@ -16,7 +16,7 @@ def run(check, loaded, snapshot):
 
 
 def test_clean(spec_from, clean):
-    assert len(ROW_CHECKS) == 8
+    assert len(ROW_CHECKS) == 9
     for check in ROW_CHECKS:
         assert run(check, spec_from(), clean) == []
 
@@ -30,6 +30,17 @@ def test_each_kind_is_told_by_its_check_alone(spec_from, with_docs, kind):
     ]
     assert "for example a, b" in told[0].message
     assert told[0].location.line == 8
+
+
+def test_copies_of_a_passage_warn(spec_from, with_docs):
+    snapshot = with_docs(census={"duplicate_content": Tally(7, ("a", "b"))})
+    told = [f for check in ROW_CHECKS for f in run(check, spec_from(), snapshot)]
+    assert [(f.check, f.severity, f.observed) for f in told] == [
+        ("rows.duplicate-content", "warn", "7 rows")
+    ]
+    assert "for example a, b" in told[0].message
+    clean = with_docs(census={"duplicate_content": Tally()})
+    assert not [f for check in ROW_CHECKS for f in run(check, spec_from(), clean)]
 
 
 def test_a_scan_that_was_not_complete_proves_nothing_missing(spec_from, with_docs):

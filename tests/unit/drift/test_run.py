@@ -63,6 +63,7 @@ def test_rows_that_could_not_be_read_are_no_pass(spec_from, with_docs):
         "rows.orphan": ("inconclusive", blind),
         "rows.stale": ("inconclusive", blind),
         "rows.duplicate": ("inconclusive", blind),
+        "rows.duplicate-content": ("inconclusive", blind),
         "embedding.model-mismatch": ("inconclusive", blind),
         "chunking.mismatch": ("inconclusive", blind),
     }

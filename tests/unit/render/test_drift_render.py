@@ -87,9 +87,9 @@ def test_text(spec_from, with_docs):
         f"  spec: {loaded.file}:13:9\n"
         "\n"
         "not run (left out by --without rows): rows.scan, ledger.absent, rows.missing, "
-        "rows.orphan, rows.stale, rows.duplicate\n"
+        "rows.orphan, rows.stale, rows.duplicate, rows.duplicate-content\n"
         "\n"
-        f"{passed + 1} checks: {passed} passed, 1 failed, 0 inconclusive, 6 not run · "
+        f"{passed + 1} checks: {passed} passed, 1 failed, 0 inconclusive, 7 not run · "
         "3,000 rows read by segments · "
         "exit code 2\n"
     )
@@ -165,7 +165,7 @@ def test_markdown(dirty):
     assert "\\<script\\>" in text
     assert "<script>" not in text
     for row in re.findall(r"^\|.*\|$", text, re.MULTILINE):
-        assert len(re.findall(r"(?<!\\)\|", row)) in (4, 7), row
+        assert len(re.findall(r"(?<!\\)\|", row)) in (4, 8), row
 
 
 def test_markdown_keeps_code_and_disarms_the_rest():

@@ -47,6 +47,8 @@ _IMPORT_DONE, _IMPORT_FAILED = 6, 1  # common ImportState: ImportCompleted, Impo
 _COMPACTION_DONE = "Completed"
 _MAX_MESSAGE = 512 * 1024 * 1024  # bytes; pymilvus's own limit is unlimited on receive
 
+_PRECISE = 100  # ms
+
 
 class MilvusServer:
     """One connection; use it as a context manager, or `close` it.
@@ -391,6 +393,24 @@ class MilvusServer:
             ids = {*answer.coll_segIDs[name].data, *answer.flush_coll_segIDs[name].data}
             segments[name] = tuple(sorted(int(i) for i in ids))
         return Flushed(min(physical), segments)
+
+    def flushed_until(self, name: str, now: int) -> int | None:
+        # from 2.3 on this asks how far each channel's checkpoint has come, and does nothing
+        def flushed(until: int) -> bool:
+            request = milvus_pb2.GetFlushStateRequest(
+                db_name=self.database, collection_name=name, flush_ts=until << 18
+            )
+            return self._flushed(request)
+
+        if flushed(now):
+            return now
+        low, high = max(0, self.describe(name).created_at - 1), now
+        if not flushed(low):
+            return None
+        while high - low > _PRECISE:
+            middle = (low + high) // 2
+            low, high = (middle, high) if flushed(middle) else (low, middle)
+        return low
 
     def _flushed(self, request: Any) -> bool:
         return bool(self._call("GetFlushState", request).flushed)

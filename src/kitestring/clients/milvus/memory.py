@@ -105,6 +105,9 @@ class MemoryMilvus:
     def flush(self, name: str) -> None:
         self._info(name)
 
+    def flushed_until(self, name: str, now: int) -> int | None:
+        return now
+
     def create_collection(
         self,
         name: str,

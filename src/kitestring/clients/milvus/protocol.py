@@ -239,6 +239,11 @@ class Milvus(Protocol):
         """
         ...
 
+    def flushed_until(self, name: str, now: int) -> int | None:
+        """Up to when every write is in the files, ms since the epoch; `now` at most. It is asked
+        for and nothing is flushed. None where the server does not say."""
+        ...
+
     def scan(
         self, name: str, columns: Sequence[str], *, filter: str = "", batch_rows: int = 8192
     ) -> Iterator[pa.RecordBatch]:

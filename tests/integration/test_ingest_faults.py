@@ -204,6 +204,30 @@ def test_rows_that_milvus_refuses_stop_no_other(
     assert stored(milvus, name) == in_ledger(loaded, name)
 
 
+def test_a_lost_collection_is_filled_again_from_the_embedding_cache(
+    spec_for: SpecFor, milvus: MilvusServer, unique: Unique, corpus: Path, model: Endpoint
+) -> None:
+    name = unique("c")
+    verify, cache = {"spot_checks": 0}, {"type": "sqlite", "max_size": "10Mi"}
+    loaded = spec_for(
+        {"name": name, "chunking": SMALL, "model": "served@1"},
+        models=[served()],
+        ingest={"cache": cache, "verify": verify},
+    )
+    first = ingest(loaded, milvus, name, [corpus])
+    assert first.cache is not None
+    assert (first.cache.hits, first.cache.misses) == (0, 180)
+    before = stored(milvus, name)
+    milvus.drop_collection(name)
+    model.requests.clear()
+    again = ingest(loaded, milvus, name, [corpus])
+    assert again.cache is not None
+    assert (again.cache.hits, again.cache.misses) == (180, 0)
+    assert model.requests == [["dimension"]]  # a collection is not made for another dimension
+    assert "180 of 180 texts were in it" in ingest_text(again)
+    assert stored(milvus, name) == before
+
+
 class Lossy:
     """A server that acknowledges rows and keeps something else."""
 

@@ -8,7 +8,8 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from kitestring.clients.embedder import Embedder, make_embedder
+from kitestring.clients.embedder import Embedder, make_cached, make_embedder
+from kitestring.clients.embedder.cache import CachedEmbedder
 from kitestring.clients.milvus.protocol import Milvus
 from kitestring.errors import EmbedderFailed, ExtractFailed, IngestError, UsageError
 from kitestring.ingest.deadletter import dead_letters, letters_file
@@ -19,7 +20,7 @@ from kitestring.ingest.plan import Planner
 from kitestring.ingest.reconcile import refuse_mixed, settle
 from kitestring.ingest.verify import read_back, spot_check
 from kitestring.ingest.write import Clock, Writer
-from kitestring.model.ingest import FailedDocument, IngestReport, OnProgress, Progress
+from kitestring.model.ingest import CacheUse, FailedDocument, IngestReport, OnProgress, Progress
 from kitestring.spec.loaded import LoadedSpec
 from kitestring.spec.models import CollectionSpec, EmbeddingModel
 from kitestring.spec.registry import read_registry
@@ -83,12 +84,16 @@ def ingest(
         open_ledger(loaded) as ledger,
         ledger.run(wanted.name, wait=wait, waiting=waiting) as run,
         dead_letters(file) as letters,
-        closing(embedder or make_embedder(loaded, model)) as embed,
+        closing(
+            make_cached(loaded, model, embedder) or embedder or make_embedder(loaded, model)
+        ) as embed,
     ):
+        cache = embed if isinstance(embed, CachedEmbedder) else None
+        itself = cache.model if cache else embed
         refuse_switched(loaded, wanted)
         if not milvus.has_collection(wanted.name):
             # a wrong dimension must show before a collection is made for it
-            embed.embed(["dimension"])
+            itself.embed(["dimension"])
         ensured = ensure_collection(loaded, milvus, wanted, create=create)
         chunker = wanted.chunking.label if wanted.chunking else ""
         if not allow_mixed:
@@ -164,8 +169,10 @@ def ingest(
         seen, sample = read_back(
             milvus, ledger, run, ensured.info, wanted, sample=asked.spot_checks
         )
-        spots = spot_check(milvus, ensured.info, wanted, embed, sample, asked)
+        spots = spot_check(milvus, ensured.info, wanted, itself, sample, asked)
         clock.lap("verify")
+        if cache:
+            notes += cache.notes
         rows, known = milvus.count(wanted.name), ledger.count(wanted.name)
         if rows != known:
             notes.append(
@@ -195,6 +202,7 @@ def ingest(
         dead_letter_file=str(file) if letters.all else "",
         read_back=seen if seen.rows else None,
         spot_checks=spots if spots.passages or spots.inconclusive else None,
+        cache=CacheUse(cache.hits, cache.misses) if cache and cache.hits + cache.misses else None,
         skipped=tuple(f"{path}: {why}" for path, why in found.skipped),
         made=ensured.made,
         notes=(*ensured.notes, *notes),

@@ -1,22 +1,37 @@
-"""Writes the registry of re-embeddings; it is there whole or not at all."""
+"""Changes the registry of re-embeddings, which is there whole or not at all."""
 
 from __future__ import annotations
 
+import fcntl
 import json
+from collections.abc import Callable
 
 from kitestring.clients.textfile import write_whole
+from kitestring.errors import StoreError
 from kitestring.model.codec import to_plain
 from kitestring.model.registry import Registry
 from kitestring.spec.loaded import LoadedSpec
-from kitestring.spec.registry import registry_file
+from kitestring.spec.registry import read_registry, registry_file
 
 
-def write_registry(loaded: LoadedSpec, registry: Registry) -> None:
-    """Puts a registry in place of the one that is there.
+def change_registry(loaded: LoadedSpec, change: Callable[[Registry], Registry]) -> None:
+    """Puts `change(registry)` in place of the registry; processes that do so wait for each other.
 
     Raises:
         StoreFull, StoreError: it could not be written; the old one stays.
+        RegistryUnreadable: there is one, and it is damaged.
     """
     path = registry_file(loaded)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, json.dumps(to_plain(registry), indent=2) + "\n")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = path.with_suffix(".lock").open("a")
+    except OSError as error:
+        raise StoreError(
+            f"{path} cannot be written: {error.strerror}",
+            hint="let this user write the directory that `state` of the spec names",
+            subject=str(path),
+        ) from None
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        changed = change(read_registry(loaded))
+        write_whole(path, json.dumps(to_plain(changed), indent=2) + "\n")

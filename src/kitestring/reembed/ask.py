@@ -34,7 +34,7 @@ from kitestring.reembed.refuse import Change
 from kitestring.reembed.rows import by_keys
 from kitestring.spec.loaded import LoadedSpec
 
-_WARM, _TIMED = 5, 40  # searches of each collection
+WARM, TIMED = 5, 40  # searches of each collection
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,10 +164,10 @@ def medians(milvus: Milvus, old: Asked, new: Asked) -> tuple[float, float]:
     times: dict[str, list[float]] = {old.name: [], new.name: []}
     asked = [wire_vectors(one.queries.vectors, one.probe.field) for one in (old, new)]
     for one, wire in zip((old, new), asked, strict=True):
-        for vector in islice(cycle(wire), _WARM):
+        for vector in islice(cycle(wire), WARM):
             _search(milvus, one, vector)
     pairs = zip(*asked, strict=True)
-    for vectors in islice(cycle(list(pairs)), _TIMED):
+    for vectors in islice(cycle(list(pairs)), TIMED):
         for one, vector in zip((old, new), vectors, strict=True):
             start = time.perf_counter()
             _search(milvus, one, vector)

@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from kitestring.clients.milvus.protocol import Milvus
-from kitestring.clients.registry import write_registry
+from kitestring.clients.registry import change_registry
 from kitestring.errors import ReembedError, ReembedRefused
 from kitestring.model.finding import Verdict
 from kitestring.model.reembed import (
@@ -26,6 +26,7 @@ from kitestring.model.reembed import (
     OnProgress,
     Operation,
 )
+from kitestring.model.registry import Registry
 from kitestring.reembed.gates import ROW_GATES, measure
 from kitestring.reembed.record import held, now_ms, save
 from kitestring.reembed.refuse import Change, change_for
@@ -33,7 +34,6 @@ from kitestring.reembed.run import copy
 from kitestring.reembed.status import next_step
 from kitestring.reembed.work import Work, at_work, under_way
 from kitestring.spec.loaded import LoadedSpec
-from kitestring.spec.registry import read_registry
 
 _WAIT = 10.0  # seconds for a server to answer with an alias's new owner
 
@@ -117,6 +117,7 @@ def _gates(
     gates = asked()
     if any(g.name in ROW_GATES and g.verdict is Verdict.FAIL for g in gates):
         tell("rows differ that the ledger does not know of: all are compared again")
+        work.journal.doubt()
         copy(loaded, milvus, operation, work, tell)
         gates = asked()
     return gates
@@ -149,15 +150,18 @@ def point_at(
     Raises:
         ReembedError: the registry has lost the operation.
     """
-    registry = read_registry(loaded)
-    family = registry.family_of(operation.source)
-    if family is None or operation.shadow not in family.members:
-        raise ReembedError(
-            f"the registry does not know `{operation.source}` and `{operation.shadow}`",
-            hint="bring `registry.json` back from a copy of the state directory",
-            subject=operation.source,
-        )
-    write_registry(loaded, registry.with_family(replace(family, live=live, switching=switching)))
+
+    def pointed(registry: Registry) -> Registry:
+        family = registry.family_of(operation.source)
+        if family is None or operation.shadow not in family.members:
+            raise ReembedError(
+                f"the registry does not know `{operation.source}` and `{operation.shadow}`",
+                hint="bring `registry.json` back from a copy of the state directory",
+                subject=operation.source,
+            )
+        return registry.with_family(replace(family, live=live, switching=switching))
+
+    change_registry(loaded, pointed)
 
 
 def move_aliases(milvus: Milvus, operation: Operation, owner: str) -> None:

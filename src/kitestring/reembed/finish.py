@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from kitestring.clients.milvus.protocol import Milvus
-from kitestring.clients.registry import write_registry
+from kitestring.clients.registry import change_registry
 from kitestring.errors import ReembedError, ReembedRefused, ReembedUnproven
 from kitestring.ingest.ledger import open_ledger
 from kitestring.model.digest import HASH, key_hashes
@@ -22,7 +22,6 @@ from kitestring.reembed.status import finish_from, next_step
 from kitestring.reembed.work import under_way
 from kitestring.render.words import duration, when
 from kitestring.spec.loaded import LoadedSpec
-from kitestring.spec.registry import read_registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +159,7 @@ def _dropped(loaded: LoadedSpec, milvus: Milvus, operation: Operation) -> Operat
         if (info.name, info.id) == (operation.source, operation.source_id):
             milvus.drop_collection(operation.source)
     forget(loaded, operation.source)
-    write_registry(loaded, read_registry(loaded).without_member(operation.source))
+    change_registry(loaded, lambda registry: registry.without_member(operation.source))
     for suffix in ("", "-wal", "-shm"):
         path = journal_file(loaded, operation)
         path.with_name(path.name + suffix).unlink(missing_ok=True)

@@ -72,6 +72,12 @@ class Journal:
             self._db.execute("INSERT OR REPLACE INTO meta VALUES ('shadow', ?)", (self._shadow,))
         self.fresh = False
 
+    def doubt(self) -> None:
+        """Says that what is noted may not be true: the shadow collection has to be read again."""
+        with self._transaction():
+            self._db.execute("DELETE FROM meta WHERE name = 'shadow'")
+        self.fresh = True
+
     def next_pass(self) -> int:
         """The number of a new pass over all rows."""
         with self._guard():

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 
 from kitestring.clients.milvus.protocol import Milvus
-from kitestring.clients.registry import write_registry
+from kitestring.clients.registry import change_registry
 from kitestring.errors import ReembedError, ReembedRefused
 from kitestring.ingest.ledger import Ledger, open_ledger
 from kitestring.model.reembed import (
@@ -25,7 +25,6 @@ from kitestring.reembed.record import held, journal_file, save
 from kitestring.reembed.shadow import is_ours
 from kitestring.reembed.work import under_way
 from kitestring.spec.loaded import LoadedSpec
-from kitestring.spec.registry import read_registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +129,7 @@ def _discarded(loaded: LoadedSpec, milvus: Milvus, operation: Operation) -> Oper
             milvus.drop_collection(operation.shadow)
     _doubt(loaded, operation)
     forget(loaded, operation.shadow)
-    write_registry(loaded, read_registry(loaded).without_member(operation.shadow))
+    change_registry(loaded, lambda registry: registry.without_member(operation.shadow))
     return save(loaded, operation, state=DISCARDED)
 
 

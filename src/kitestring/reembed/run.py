@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kitestring.clients.milvus.protocol import Milvus
-from kitestring.clients.registry import write_registry
+from kitestring.clients.registry import change_registry
 from kitestring.errors import ReembedRefused, UsageError
 from kitestring.model.reembed import (
     BEFORE_CUTOVER,
@@ -22,7 +22,6 @@ from kitestring.reembed.rows import API
 from kitestring.reembed.status import next_step
 from kitestring.reembed.work import Work, at_work
 from kitestring.spec.loaded import LoadedSpec
-from kitestring.spec.registry import read_registry
 
 
 def run(
@@ -111,8 +110,7 @@ def register(loaded: LoadedSpec, operation: Operation, change: Change) -> None:
     members = (operation.source, operation.shadow)
     family = Family(members, operation.aliases, operation.source)
     both = (change.before, change.after(operation.shadow))
-    registry = read_registry(loaded)
-    write_registry(loaded, registry.with_family(family, *both))
+    change_registry(loaded, lambda registry: registry.with_family(family, *both))
 
 
 def _begun(

@@ -11,7 +11,7 @@ import pytest
 from kitestring.clients import registry
 from kitestring.ingest.ledger import Ledger
 from kitestring.ingest.run import ingest
-from kitestring.reembed import copy, record
+from kitestring.reembed import ask, copy, record
 from kitestring.reembed.journal import Journal
 from kitestring.spec.load import load
 from kitestring.spec.loaded import LoadedSpec
@@ -115,7 +115,8 @@ def killable(site: Site, monkeypatch: pytest.MonkeyPatch) -> Callable[[int | Non
     ):
         for name in names:
             monkeypatch.setattr(kind, name, counted(getattr(kind, name)))
-    monkeypatch.setattr(copy, "BATCH_ROWS", 4)
+    monkeypatch.setattr(copy, "BATCH_ROWS", 6)
+    monkeypatch.setattr(ask, "TIMED", 1)
 
     def kill_before(step: int | None) -> None:
         site.milvus.steps.taken = 0

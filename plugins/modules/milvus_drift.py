@@ -63,8 +63,10 @@ from ansible_collections.kitestring.milvus.plugins.module_utils.bridge import fa
 def work(module, loaded):
     """Observes and compares."""
     from kitestring.drift.run import detect
+    from kitestring.model.evidence import Evidence
 
-    report = detect(loaded, only=module.params["only"], rows=module.params["rows"])
+    without = () if module.params["rows"] else (Evidence.ROWS,)
+    report = detect(loaded, only=module.params["only"], without=without)
     answer = {
         "verdict": report.verdict.value,
         "findings": [f.as_dict() for f in report.findings],

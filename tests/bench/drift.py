@@ -84,8 +84,8 @@ def inject(
     result = Injection(len(here.keys))
     _clean(here, detector, result)
     for one in faults:
-        if one.check not in BY_ID:
-            result.left_out[one.name] = f"there is no check {one.check}"
+        if why := BY_ID[one.check].unasked(here.loaded):
+            result.left_out[one.name] = f"the spec {why}"
             continue
         with _planted(one, here) as planted:
             seen = detector(planted.loaded or here.loaded)

@@ -8,19 +8,23 @@ To add one, write a generator that plants, yields what there is to find, and und
         yield Planted(n)
         ...                     # undo
 
-A fault whose check this version does not have is told as such and left out.
+A fault whose check the spec has nothing for is told as such and left out.
 """
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 
+from kitestring.clients.embedder import make_embedder
 from kitestring.clients.milvus.client import wait_until
 from kitestring.ingest.write import content_hash
+from kitestring.model.access import Privilege
 from kitestring.model.collection import Index
 from kitestring.spec.loaded import LoadedSpec
+from kitestring.spec.models import HashingOptions
 from tests.bench.drift_site import Site
 
 
@@ -113,6 +117,37 @@ def chunker(site: Site, n: int) -> Iterator[Planted]:
     site.change(rows)
 
 
+@fault("lying label", "embedding.canary", rows=False, along=("embedding.vectors",))
+def lying_label(site: Site, _: int) -> Iterator[Planted]:
+    """Three rows in ten have vectors of another model, and say otherwise. A sample is looked at,
+    so that it is found is all that can be asked."""
+    rows = site.pick(max(1, 3 * len(site.keys) // 10))
+    model = site.loaded.spec.models[0]
+    other = model.model_copy(update={"options": HashingOptions(ngram_min=2, ngram_max=3)})
+    with closing(make_embedder(site.loaded, other)) as embedder:
+        vectors = embedder.embed([row["text"] for row in rows])
+    lying = [{**row, "embedding": v} for row, v in zip(rows, vectors, strict=True)]
+    site.change(lying)
+    yield Planted(1)
+    site.change(rows)
+
+
+@fault("rows of another tenant", "tenancy.isolation")
+def another_tenant(site: Site, n: int) -> Iterator[Planted]:
+    rows = site.pick(n)
+    site.change(rows, tenant_id="another")
+    yield Planted(n)
+    site.change(rows)
+
+
+@fault("rows of no tenant", "tenancy.ownerless")
+def no_tenant(site: Site, n: int) -> Iterator[Planted]:
+    rows = site.pick(n)
+    site.change(rows, tenant_id="")
+    yield Planted(n)
+    site.change(rows)
+
+
 # --- definitions
 
 
@@ -171,6 +206,25 @@ def missing_column(site: Site, _: int) -> Iterator[Planted]:
     yield Planted(1)
     site.milvus.drop_collection(site.side)
     _create(site, seen.schema, seen.indexes[0].index)
+
+
+# --- access
+
+
+@fault("widened grant", "access.widened", rows=False)
+def widened(site: Site, _: int) -> Iterator[Planted]:
+    role = site.loaded.spec.access.roles[0].name  # type: ignore[union-attr] - it was asked for
+    more = Privilege("Collection", "*", "Insert")
+    site.milvus.grant(role, more)
+    yield Planted(1)
+    site.milvus.revoke(role, more)
+
+
+@fault("user that nobody knows", "access.extra", rows=False)
+def stranger(site: Site, _: int) -> Iterator[Planted]:
+    site.milvus.create_user("stranger", "not-a-secret")
+    yield Planted(1)
+    site.milvus.drop_user("stranger")
 
 
 # --- backups

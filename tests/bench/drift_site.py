@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import random
+import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -17,20 +19,15 @@ from typing import Any
 import yaml
 
 from kitestring.backup.methods import make_backup
+from kitestring.canary.sign_off import sign_off
 from kitestring.clients.embedder import make_embedder
 from kitestring.clients.milvus.client import MilvusServer, wait_until
 from kitestring.drift import detect
 from kitestring.ingest.ensure import ensure_collection
 from kitestring.ingest.ledger import open_ledger
-from kitestring.ingest.write import (
-    Clock,
-    PlannedDocument,
-    PlannedRow,
-    Writer,
-    content_hash,
-    row_key,
-)
+from kitestring.ingest.write import content_hash, row_key
 from kitestring.local import running
+from kitestring.model.ledger import LedgerRow
 from kitestring.render.json import drift_facts
 from kitestring.spec.load import load
 from kitestring.spec.loaded import LoadedSpec
@@ -40,7 +37,7 @@ MAIN, SIDE, ALIAS = "documents", "notes", "documents_live"
 TENANT = "default"
 PASSAGES = 10  # of a document
 _WORDS = 5000
-_BATCH = 500  # keys of one request
+_BATCH = 500  # rows of one request
 
 
 def spec_document(data: Path | str, dimension: int, main: str = MAIN, side: str = SIDE,
@@ -66,6 +63,9 @@ def spec_document(data: Path | str, dimension: int, main: str = MAIN, side: str 
                 **shared,
                 "indexes": [{**index, "params": {"nlist": 64}}],
                 "aliases": [alias],
+                "canary": {"rows": 100, "reference": 200},
+                "tenancy": "collection",
+                "isolation": {"tenant": TENANT},
             },
             {"name": side, **shared, "indexes": [{**index, "params": {"nlist": 16}}]},
         ],
@@ -74,6 +74,26 @@ def spec_document(data: Path | str, dimension: int, main: str = MAIN, side: str 
         "suppressions": [
             {"check": "backup.not-drilled", "reason": "nothing is drilled", "until": "2999-12-31"}
         ],
+    }
+
+
+def _entry(number: int, text: str, model: str, chunker: str, now: int) -> LedgerRow:
+    document, chunk = divmod(number, PASSAGES)
+    doc_id = f"{document:09}"
+    key = row_key(TENANT, doc_id, chunk, chunker)
+    return LedgerRow(key, doc_id, chunk, content_hash(text), model, chunker, now)
+
+
+def _row(entry: LedgerRow) -> dict[str, Any]:
+    return {
+        "id": entry.key,
+        "tenant_id": TENANT,
+        "doc_id": entry.doc_id,
+        "chunk_index": entry.chunk_index,
+        "content_hash": entry.content_hash,
+        "embedding_model": entry.embedding_model,
+        "chunker": entry.chunker,
+        "last_embedded_at": entry.last_embedded_at,
     }
 
 
@@ -101,42 +121,51 @@ class Site:
     # --- making it
 
     def fill(self, rows: int) -> None:
-        """Creates both collections and writes that many rows into the first, as ingestion does."""
+        """Creates both collections, and writes that many rows and their ledger into the first."""
         model = self.loaded.spec.models[0]
         words = ["".join(self.rng.choices("abcdefghijklmnop", k=7)) for _ in range(_WORDS)]
         with open_ledger(self.loaded) as ledger, closing(make_embedder(self.loaded, model)) as made:
             for spec, count in zip(self.loaded.spec.collections, (rows, 0), strict=True):
                 chunker = spec.chunking.label if spec.chunking else ""
                 with ledger.run(spec.name) as held:
-                    ensured = ensure_collection(self.loaded, self.milvus, spec)
-                    ledger.bind(held, ensured.info.id)
-                    writer = Writer(
-                        self.milvus, ledger, held, made, spec.fields,
-                        tenant=TENANT, chunker=chunker, clock=Clock(),
-                    )  # fmt: skip
-                    for start in range(0, count, PASSAGES):
-                        size = min(PASSAGES, count - start)
-                        writer.add(self._document(f"{start:09}", size, chunker, words))
-                    writer.finish()
+                    ledger.bind(held, ensure_collection(self.loaded, self.milvus, spec).info.id)
+                    for start in range(0, count, _BATCH):
+                        numbers = range(start, min(start + _BATCH, count))
+                        texts = [" ".join(self.rng.choices(words, k=20)) for _ in numbers]
+                        now = int(time.time() * 1000)
+                        entries = [
+                            _entry(number, text, model.label, chunker, now)
+                            for number, text in zip(numbers, texts, strict=True)
+                        ]
+                        documents = Counter(entry.doc_id for entry in entries)
+                        announced = {doc: (content_hash(doc), n) for doc, n in documents.items()}
+                        ledger.announce(held, TENANT, announced)
+                        vectors = made.embed(texts)
+                        self.milvus.upsert(
+                            spec.name,
+                            [
+                                {**_row(entry), "text": text, "embedding": vector}
+                                for entry, text, vector in zip(entries, texts, vectors, strict=True)
+                            ],
+                        )
+                        ledger.enter(held, TENANT, entries)
+                        ledger.complete(held, TENANT, documents)
+                        self.keys += [entry.key for entry in entries]
                 self.milvus.flush(spec.name)
         wait_until(self.indexed, timeout=3600, what="the index")
 
-    def _document(
-        self, doc_id: str, size: int, chunker: str, words: Sequence[str]
-    ) -> PlannedDocument:
-        rows = []
-        for number in range(size):
-            text = " ".join(self.rng.choices(words, k=20))
-            key = row_key(TENANT, doc_id, number, chunker)
-            rows.append(PlannedRow(key, number, text, content_hash(text)))
-            self.keys.append(key)
-        return PlannedDocument(doc_id, content_hash(doc_id), size, tuple(rows), ())
+    def prepare(self) -> None:
+        """What checks compare with beside the rows: a backup, a sign-off, roles and users."""
+        make_backup(self.loaded, self.milvus)
+        sign_off(self.loaded, self.milvus, self.loaded.spec.collections[0])
+        access = self.loaded.spec.access
+        for role in access.roles if access else ():
+            self.milvus.create_role(role.name)
+            for privilege in role.privileges:
+                self.milvus.grant(role.name, privilege)
 
     def indexed(self) -> bool:
         return not any(one.pending_rows for one in self.milvus.describe(self.main).indexes)
-
-    def back_up(self) -> None:
-        make_backup(self.loaded, self.milvus)
 
     # --- what faults are made of
 
@@ -196,16 +225,27 @@ def as_command(loaded: LoadedSpec) -> Seen:
     return Seen(json.loads(out.read_text()), ran.seconds, ran.peak)
 
 
+_ROOT = "root:Milvus"
+_ACCESS = {
+    "roles": [{"name": "reader", "grants": [{"privileges": ["Search", "Query"]}]}],
+}
+
+
 @contextmanager
 def site(home: Path, rows: int, dimension: int, seed: int) -> Iterator[Site]:
-    """A server of its own with that many rows and a backup of them."""
+    """A server of its own with that many rows, which knows users and roles."""
     # what the server does of itself at its own time would be a difference between two runs
     calm = {"dataCoord.compaction.enableAutoCompaction": "false"}
-    with running(home / "milvus", timeout=120, remove=True, extra_config=calm) as state:
+    data = home / "milvus"
+    with running(
+        data, timeout=120, authorization=True, remove=True, extra_config=calm
+    ) as state, MilvusServer(state.uri, token=_ROOT, timeout=60) as milvus:  # fmt: skip
+        document = {**spec_document(data, dimension), "access": _ACCESS}
+        (home / "token").write_text(_ROOT)
+        document["connection"]["token"] = {"file": "token"}
         file = home / "bench.yaml"
-        file.write_text(yaml.safe_dump(spec_document(home / "milvus", dimension)))
-        with MilvusServer(state.uri, timeout=60) as milvus:
-            made = Site(load(file), milvus, random.Random(seed))  # noqa: S311 - to be repeated
-            made.fill(rows)
-            made.back_up()
-            yield made
+        file.write_text(yaml.safe_dump(document))
+        made = Site(load(file), milvus, random.Random(seed))  # noqa: S311 - to be repeated
+        made.fill(rows)
+        made.prepare()
+        yield made

@@ -215,16 +215,16 @@ def missing_column(site: Site, _: int) -> Iterator[Planted]:
 def widened(site: Site, _: int) -> Iterator[Planted]:
     role = site.loaded.spec.access.roles[0].name  # type: ignore[union-attr] - it was asked for
     more = Privilege("Collection", "*", "Insert")
-    site.milvus.grant(role, more)
+    site.milvus.admin.grant(role, more)
     yield Planted(1)
-    site.milvus.revoke(role, more)
+    site.milvus.admin.revoke(role, more)
 
 
 @fault("user that nobody knows", "access.extra", rows=False)
 def stranger(site: Site, _: int) -> Iterator[Planted]:
-    site.milvus.create_user("stranger", "not-a-secret")
+    site.milvus.admin.create_user("stranger", "not-a-secret")
     yield Planted(1)
-    site.milvus.drop_user("stranger")
+    site.milvus.admin.drop_user("stranger")
 
 
 # --- backups

@@ -160,9 +160,9 @@ class Site:
         sign_off(self.loaded, self.milvus, self.loaded.spec.collections[0])
         access = self.loaded.spec.access
         for role in access.roles if access else ():
-            self.milvus.create_role(role.name)
+            self.milvus.admin.create_role(role.name)
             for privilege in role.privileges:
-                self.milvus.grant(role.name, privilege)
+                self.milvus.admin.grant(role.name, privilege)
 
     def indexed(self) -> bool:
         return not any(one.pending_rows for one in self.milvus.describe(self.main).indexes)

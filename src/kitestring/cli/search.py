@@ -13,10 +13,16 @@ from kitestring.cli.common import load_spec, note, output_option, spec_option
 @click.option(
     "--limit", type=click.IntRange(1, 16384), help="Passages  [default: `search.top_k` of the spec]"
 )
+@click.option("--parents", is_flag=True, help="The larger passages around those found, each once")
 @spec_option
 @output_option("text", "json")
 def search(
-    question: str, collection: str, limit: int | None, spec_file: str | None, output: str
+    question: str,
+    collection: str,
+    limit: int | None,
+    parents: bool,
+    spec_file: str | None,
+    output: str,
 ) -> int:
     """Find the passages that answer a question.
 
@@ -29,8 +35,9 @@ def search(
 
     loaded = load_spec(spec_file)
     with connect(loaded) as milvus:
-        report = run(loaded, milvus, collection, question, limit=limit)
+        report = run(loaded, milvus, collection, question, limit=limit, parents=parents)
     for line in search_notes(report):
         note(line)
-    click.echo(search_json(report) if output == "json" else search_text(report), nl=False)
+    text = search_json(report) if output == "json" else search_text(report, parents=parents)
+    click.echo(text, nl=False)
     return 0

@@ -19,6 +19,7 @@ _MARKDOWN = frozenset((".md", ".markdown"))
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?\n)?---[ \t]*(?:\n|\Z)", re.DOTALL)
 _HEADING = re.compile(r"^ {0,3}# +(.+?)(?: +#+)? *$", re.MULTILINE)
 _HTML_TITLE = re.compile(rb"<title[^>]*>(.*?)</title>", re.DOTALL | re.IGNORECASE)
+_MEND = "mend it, or leave `front_matter` out of the spec"
 _INTEGERS = {"INT8": 8, "INT16": 16, "INT32": 32, "INT64": 64}
 
 
@@ -104,16 +105,14 @@ def _parsed(source: Source, front: str) -> Mapping[str, Any]:
         # one blank line takes the place of the fence, so that lines are the file's
         document = parse_document(source.path, "\n" + (front if front.strip() else "{}"))
     except SpecInvalid as error:
-        raise ExtractFailed(f"front matter: {error.message}", subject=source.doc_id) from None
-    if not isinstance(document.data, Mapping):
-        raise ExtractFailed(
-            f"{source.path}:1: the front matter is no mapping of keys to values",
-            subject=source.doc_id,
-        )
+        # the parser is that of specs, and speaks of them
+        said = error.message.replace("a spec is", "front matter is")
+        raise ExtractFailed(f"front matter: {said}", hint=_MEND, subject=source.doc_id) from None
     if document.problems:
-        problem = document.problems[0].text(str(source.path))
-        raise ExtractFailed(f"front matter: {problem}", subject=source.doc_id)
-    return document.data
+        said = document.problems[0].text(str(source.path))
+        raise ExtractFailed(f"front matter: {said}", hint=_MEND, subject=source.doc_id)
+    data: Mapping[str, Any] = document.data
+    return data
 
 
 def _title(source: Source, data: bytes, text: str, front: Mapping[str, Any]) -> str:

@@ -12,10 +12,13 @@ from kitestring.clients.milvus.protocol import Hit, Milvus
 from kitestring.clients.resolve import resolve
 from kitestring.errors import CollectionUnfit, DimensionMismatch, UsageError
 from kitestring.ingest.run import collection_to_write
-from kitestring.model.ingest import Passage, SearchReport
+from kitestring.model.ingest import Parent, Passage, SearchReport
+from kitestring.spec.crosscheck_ingest import PARENT_FIELDS
 from kitestring.spec.loaded import LoadedSpec
 from kitestring.spec.models import CollectionSpec
 
+_CHILDREN = 4  # passages asked for, for each parent wanted
+_MOST = 16384  # what Milvus answers to one question at most
 _SMALLER_IS_NEARER = frozenset(("L2", "HAMMING", "JACCARD"))
 
 
@@ -26,14 +29,19 @@ def search(
     question: str,
     *,
     limit: int | None = None,
+    parents: bool = False,
     embedder: Embedder | None = None,
 ) -> SearchReport:
     """The passages nearest to a question, by the model and search parameters of the spec.
 
     An alias is searched as an alias: wherever the server has it point to.
 
+    Args:
+        parents: one passage for each parent, the nearest (`parent-child` chunking).
+
     Raises:
-        UsageError: the question is empty, or the spec does not know the collection.
+        UsageError: the question is empty, the spec does not know the collection, or its passages
+            have no parents.
         CollectionUnfit, DimensionMismatch: the collection does not fit the spec's model.
         MilvusError, EmbedderFailed, SecretMissing.
     """
@@ -62,24 +70,37 @@ def search(
             hint="name the model that made the collection's vectors",
             subject=info.name,
         )
+    has_parents = wanted.chunking is not None and wanted.chunking.strategy == "parent-child"
+    if parents and not has_parents:
+        raise UsageError(
+            f"the passages of `{wanted.name}` have no parents",
+            hint="leave out `--parents`; `chunking: {strategy: parent-child, …}` makes them",
+        )
     columns = _columns(wanted, info.schema.field)
+    if has_parents:
+        columns |= {name: name for name in PARENT_FIELDS}
+    wanted_passages = limit or wanted.search.top_k
     hits = milvus.search(
         collection_name,
         [vector.tolist()],
-        limit=limit or wanted.search.top_k,
+        limit=min(wanted_passages * _CHILDREN, _MOST) if parents else wanted_passages,
         field=field.name,
         params=wanted.search.params,
         columns=list(columns.values()),
     )[0]
     metric = next((s.index.metric for s in info.indexes if s.index.field == field.name), "")
     confidence = wanted.search.confidence
+    passages = [_passage(hit, columns, metric, confidence) for hit in hits]
+    if parents:
+        nearest = {p.parent.id if p.parent else p.key: p for p in reversed(passages)}
+        passages = [p for p in passages if nearest[p.parent.id if p.parent else p.key] is p]
     return SearchReport(
         question=question,
         collection=info.name,
         model=label,
         metric=metric,
         confidence=confidence,
-        passages=tuple(_passage(hit, columns, metric, confidence) for hit in hits),
+        passages=tuple(passages[:wanted_passages]),
         seconds=time.perf_counter() - start,
     )
 
@@ -107,4 +128,12 @@ def _passage(hit: Hit, columns: dict[str, str], metric: str, confidence: float |
         text=value.get("text"),
         embedding_model=value.get("embedding_model"),
         confident=None if confidence is None else is_confident(hit.score, metric, confidence),
+        parent=_parent([value.get(name) for name in PARENT_FIELDS]),
     )
+
+
+def _parent(values: list[Any]) -> Parent | None:
+    """From the values of `PARENT_FIELDS`; a row of another chunker has none."""
+    if any(value is None for value in values):
+        return None
+    return Parent(str(values[0]), int(values[1]), int(values[2]), str(values[3]))

@@ -103,6 +103,16 @@ class IngestReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Parent:
+    """The larger passage that one is part of; its place in the document, in characters."""
+
+    id: str
+    start: int
+    end: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Passage:
     """A passage that a search found. None where the collection has no field for it."""
 
@@ -113,6 +123,7 @@ class Passage:
     text: str | None
     embedding_model: str | None
     confident: bool | None  # None: the spec names no confidence
+    parent: Parent | None = None
 
 
 @dataclass(frozen=True, slots=True)

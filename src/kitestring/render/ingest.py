@@ -92,9 +92,10 @@ def ingest_json(report: IngestReport) -> str:
     return _json({**to_plain(report), "exit_code": report.exit_code})
 
 
-def search_text(report: SearchReport, *, width: int = 100) -> str:
-    """The passages found, nearest first, each with where it is from."""
-    parts = [_passage(number, p, width) for number, p in enumerate(report.passages, 1)]
+def search_text(report: SearchReport, *, width: int = 100, parents: bool = False) -> str:
+    """The passages found, nearest first, each with where it is from; or with their `parents`'
+    text."""
+    parts = [_passage(number, p, width, parents) for number, p in enumerate(report.passages, 1)]
     return "\n".join(parts)
 
 
@@ -121,15 +122,19 @@ def search_json(report: SearchReport) -> str:
     return _json(to_plain(report))
 
 
-def _passage(number: int, passage: Passage, width: int) -> str:
+def _passage(number: int, passage: Passage, width: int, parents: bool) -> str:
     verdict = {True: "confident", False: "below confidence", None: "no confidence set"}
     head = (
         f"{number}. {passage.score:.4f}  {_plain(passage.doc_id or '-')}"
         f"#{'-' if passage.chunk_index is None else passage.chunk_index}"
         f"  {_plain(passage.embedding_model or 'unknown model')}  {verdict[passage.confident]}"
     )
+    text = passage.text
+    if passage.parent:
+        head += f"\n   within characters {passage.parent.start:,} to {passage.parent.end:,}"
+        text = passage.parent.text if parents else text
     body = textwrap.fill(
-        " ".join(_plain(passage.text or "").split()),
+        " ".join(_plain(text or "").split()),
         width,
         initial_indent="   ",
         subsequent_indent="   ",

@@ -25,6 +25,7 @@ from tests.bench.measure import KITESTRING, Ran, machine, run
 
 OUT = Path(".bench") / "backup.json"
 MEMORY = 512 * 2**20  # bytes that a verb may take at most
+GROWTH = 1.25  # times the seconds of a GB, at the largest size against the smallest
 BATCHES = ("1000", "5000", "10000")  # rows of an insert that pymilvus is tried with
 PEER_ROWS = 150_000  # of the peers that take long: rows per second do not change with more
 NAMES = ("physical", "incremental", "verify", "export", "restore", "logical")
@@ -278,13 +279,14 @@ def main() -> int:
                 OUT.parent.mkdir(exist_ok=True)
                 OUT.write_text(json.dumps(document, indent=2) + "\n")
             missed |= any(f.met is False for f in found)
-    _proportion(document)
+    missed |= not _proportion(document)
     _say(f"written to {OUT}")
     return 2 if missed else 0
 
 
-def _proportion(document: dict[str, Any]) -> None:
-    """Seconds of each verb by size, to see that they grow with the bytes."""
+def _proportion(document: dict[str, Any]) -> bool:
+    """Seconds of each verb by size, and how many times those of the smallest one a GB of the
+    largest one takes; whether that is as many at most as `GROWTH`."""
     table: dict[str, dict[float, float]] = {}
     for entry in document["sizes"]:
         for figure in entry["figures"]:
@@ -293,11 +295,17 @@ def _proportion(document: dict[str, Any]) -> None:
             )
             if seconds:
                 table.setdefault(figure["name"], {})[entry["gb"]] = seconds
+    met = True
     if len(document["sizes"]) > 1:
-        print("\nseconds by size in GB")
+        print("\nseconds by size in GB, and a GB of the largest against one of the smallest")
         for name, by_size in table.items():
             cells = "  ".join(f"{gb:g}: {s:7.1f}" for gb, s in by_size.items())
-            print(f"{name:38} {cells}")
+            small, large = min(by_size), max(by_size)
+            growth = (by_size[large] / large) / (by_size[small] / small)
+            judged = "met " if growth <= GROWTH else "MISSED"
+            met = met and growth <= GROWTH
+            print(f"{name:38} {cells}  {growth:6.2f} x {judged} at most {GROWTH:g}")
+    return met
 
 
 def _say(line: str) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,17 +18,25 @@ from kitestring.local import running
 from kitestring.model.collection import Field, Index, Schema
 from tests.e2e.node.node import Node
 from tests.e2e.specs import REGISTRY, SMALL, TINY
+from tests.remote_storage import remote_storage
 
 ROWS = 500
 SCHEMA = Schema((Field("id", "INT64", primary=True), Field("v", "FLOAT_VECTOR", dim=8)))
 
 
 @pytest.fixture
-def spec(node: Node, tmp_path: Path) -> Iterator[Path]:
-    """A server on this machine with a collection, and a spec that says what it is on Kubernetes."""
+def spec(
+    node: Node, tmp_path: Path, moto: str, s3_client: Any, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
+    """A server on this machine with a collection, its segments in a bucket, and a spec that says
+    what it would be on Kubernetes."""
+    monkeypatch.setenv("KS_USER", "user")
+    monkeypatch.setenv("KS_SECRET", "a-secret")
+    s3_client.create_bucket(Bucket="source")
+    settings = remote_storage(moto, "source", "files")
     vectors = np.random.default_rng(1).standard_normal((ROWS, 8)).astype(np.float32)
     with (
-        running(tmp_path / "milvus", timeout=120, remove=True) as state,
+        running(tmp_path / "milvus", timeout=120, extra_config=settings, remove=True) as state,
         MilvusServer(state.uri, timeout=20) as milvus,
     ):
         milvus.create_collection("docs", SCHEMA)
@@ -41,9 +50,16 @@ def spec(node: Node, tmp_path: Path) -> Iterator[Path]:
         document = {
             "version": 1,
             "cluster": {"name": "drilled"},
-            "connection": {"embedded": str(tmp_path / "milvus"), "timeout": "20s"},
+            "connection": {"uri": state.uri, "timeout": "20s"},
             "state": "state",
-            "storage": {"type": "embedded"},
+            "storage": {
+                "type": "s3",
+                "bucket": "source",
+                "prefix": "files",
+                "endpoint_url": moto,
+                "access_key": {"env": "KS_USER"},
+                "secret_key": {"env": "KS_SECRET"},
+            },
             "backup": {"store": {"type": "local", "path": "backups"}},
             "objectives": {"rpo": "24h", "rto": "10m"},
             "deployment": {

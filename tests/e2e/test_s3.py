@@ -251,6 +251,13 @@ def test_a_bucket_with_object_lock_and_versions(
     with pytest.raises(ClientError, match="WORM"):
         minio.client().delete_object(Bucket="locked", Key=key, VersionId=version["VersionId"])
 
+    stored = sum(objects(minio, "locked", "k/pool/").values())
+    here.kitestring("backup", "delete", made["id"], "--yes", "--force", "--sweep-now")
+    assert objects(minio, "locked", "k/pool/") == {}
+    told = here.json("backup", "prune")["versions"]
+    assert told["kept_bytes"] >= stored  # a deletion frees nothing here
+    assert told["deleted"] == 0
+
 
 def test_a_bucket_without_what_the_spec_says_is_refused(
     site: Callable[..., Site], minio: Minio, docs: str

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -15,6 +14,7 @@ from kitestring.backup.drill_history import open_history
 from kitestring.cli import cli, run
 from kitestring.model.collection import Field, Index, Schema
 from kitestring.spec.load import load
+from tests.remote_storage import remote_storage
 
 if TYPE_CHECKING:
     from kitestring.clients.milvus.client import MilvusServer
@@ -41,17 +41,7 @@ def target(
     monkeypatch.setenv("KS_USER", "user")
     monkeypatch.setenv("KS_SECRET", "a-secret")
     s3_client.create_bucket(Bucket="drills")
-    at = urlsplit(moto)
-    settings = {
-        "common.storageType": "remote",
-        "minio.address": str(at.hostname),
-        "minio.port": str(at.port),
-        "minio.accessKeyID": "user",
-        "minio.secretAccessKey": "a-secret",
-        "minio.useSSL": "false",
-        "minio.bucketName": "drills",
-        "minio.rootPath": "files",
-    }
+    settings = remote_storage(moto, "drills", "files")
     with running(tmp_path / "second", timeout=120, extra_config=settings, remove=True) as state:
         file = tmp_path / "second.yaml"
         file.write_text(

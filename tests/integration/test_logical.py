@@ -190,7 +190,7 @@ def test_a_backup_over_the_api_builds_on_one_of_segments(
 def test_a_filter_means_the_same_both_ways(
     loaded: LoadedSpec, milvus: MilvusServer, name: str
 ) -> None:
-    from kitestring.backup.logical.create import Part
+    from kitestring.backup.logical.part import Part
 
     for where in (
         'i8 in [1, 2, 3] and not (ratio < 20.5) and content_hash like "1"'[:-1] + '%"',
@@ -234,7 +234,7 @@ def test_rows_come_back_under_another_name(
 def test_binary_vectors_and_keys_that_are_numbers(
     loaded: LoadedSpec, milvus: MilvusServer, unique: Callable[[str], str]
 ) -> None:
-    from kitestring.backup.logical.create import Part
+    from kitestring.backup.logical.part import Part
 
     name = unique("b")
     milvus.create_collection(name, BINARY)

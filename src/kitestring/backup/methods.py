@@ -146,7 +146,8 @@ def make_backup(
         )  # fmt: skip
     if read_back is not None:
         raise UsageError("`--read-back` is of the physical method", hint="--method physical")
-    from kitestring.backup.logical.create import Part, create_logical
+    from kitestring.backup.logical.create import create_logical
+    from kitestring.backup.logical.part import Part
 
     return create_logical(
         loaded, milvus, collections=collections, part=Part(where, tuple(partitions)),

@@ -13,63 +13,35 @@ that is Milvus's timestamp of each row, or, over the API, the row contract (see
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from kitestring.backup.catalog import open_catalog
 from kitestring.backup.earlier import forget_damaged
 from kitestring.backup.job import READING, Job, Leftover
 from kitestring.backup.logical.before import comparable, find_before, load_parts
 from kitestring.backup.logical.collect import Collected, Collector
-from kitestring.backup.logical.from_api import FromApi
-from kitestring.backup.logical.from_segments import FromSegments
+from kitestring.backup.logical.part import ALL, Part, filter_of
+from kitestring.backup.logical.prepare import API, AUTO, SEGMENTS, Preparation, Ready
 from kitestring.backup.logical.rows import damaged
-from kitestring.backup.logical.source import Contract, Source, contract_of, lean_memory
-from kitestring.backup.logical.where import Filter, parse
-from kitestring.backup.plan import Before, SegmentsGoneError, before_flush, check_clock, look, plan
+from kitestring.backup.logical.source import lean_memory
+from kitestring.backup.plan import SegmentsGoneError
 from kitestring.backup.pool import POOL
-from kitestring.backup.pool import Source as Stored
 from kitestring.backup.session import Session
 from kitestring.backup.surroundings import read_surroundings
 from kitestring.backup.wanted import names_of
-from kitestring.clients.milvus.protocol import Flushed, Milvus
-from kitestring.clients.store.connect import open_segment_store
+from kitestring.clients.milvus.protocol import Milvus
 from kitestring.clients.store.protocol import join, sha256_of
 from kitestring.errors import (
     BackupError,
-    BackupRefused,
-    KitestringError,
-    LocalNotRunning,
-    MilvusError,
     ObjectMissing,
-    ServerUnreachable,
-    StoreError,
     UsageError,
 )
 from kitestring.model.backup import BackupManifest, CollectionBackup, StoredObject
 from kitestring.model.collection import CollectionInfo
-from kitestring.segments.plan import plan_files
 from kitestring.spec.backup import Budget
 from kitestring.spec.loaded import LoadedSpec
 
 OnEvent = Callable[[str], None]
-AUTO, SEGMENTS, API = "auto", "segments", "api"
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """Which rows, where not all: a filter (see `kitestring.backup.logical.where`), partitions."""
-
-    where: str = ""
-    partitions: tuple[str, ...] = ()
-
-    @property
-    def text(self) -> str:
-        named = f"partition in [{', '.join(self.partitions)}]" if self.partitions else ""
-        return " and ".join(t for t in (f"({self.where})" if named and self.where else self.where,
-                                        named) if t)  # fmt: skip
-
-
-ALL = Part()
 
 
 def create_logical(
@@ -122,16 +94,6 @@ def create_logical(
     return manifest
 
 
-@dataclass(frozen=True, slots=True)
-class _Ready:
-    """A collection, and where its rows come from."""
-
-    info: CollectionInfo
-    contract: Contract
-    source: Source
-    notes: tuple[str, ...]
-
-
 class _Run:
     """One backup, with the lock held."""
 
@@ -152,14 +114,17 @@ class _Run:
 
     def make(self, names: Sequence[str], excluded: Sequence[str]) -> BackupManifest:
         infos = {name: self.milvus.describe(name) for name in names}
-        filters = {name: self._filter(info) for name, info in infos.items()}
+        filters = {name: filter_of(self.part, info) for name, info in infos.items()}
         around = read_surroundings(self.milvus)
-        stored, why = self._stored()
-        before = {name: self._look(stored, name) for name in names} if stored else {}
-        boundary, flushed = self._flush(names)
+        first = Preparation(
+            self.loaded, self.milvus, self.session, self.part, self.read_by, self.tell
+        )
+        stored, why = first.stored()
+        before = {name: first.look(stored, name) for name in names} if stored else {}
+        boundary, flushed = first.flush(names)
         # all plans before the first row is read: files of replaced segments are not kept for ever
         ready = [
-            self._ready(infos[name], filters[name], stored, before.get(name, why), flushed)
+            first.ready(infos[name], filters[name], stored, before.get(name, why), flushed)
             for name in names
         ]
         earlier = {} if self.full else find_before(self.catalog, self.cluster, names)
@@ -183,124 +148,8 @@ class _Run:
             read_back="new" if self.catalog.can_read else "none",
         )
 
-    def _filter(self, info: CollectionInfo) -> Filter | None:
-        by_key = any(f.partition_key for f in info.schema.fields)
-        if self.part.partitions and by_key:
-            raise BackupRefused(
-                f"`{info.name}` is partitioned by a key: one of its partitions holds rows of "
-                "several values",
-                hint="filter by the key: --where",
-                subject=info.name,
-            )
-        known = {p.name for p in info.partitions}
-        for name in self.part.partitions:
-            if name not in known:
-                raise BackupRefused(
-                    f"`{info.name}` has no partition `{name}`",
-                    hint=f"it has {', '.join(sorted(known)[:20])}",
-                    subject=name,
-                )
-        return parse(self.part.where, info.schema) if self.part.where else None
-
-    def _stored(self) -> tuple[Stored | None, str]:
-        """The cluster's own store; None and why not where rows are to come over the API."""
-        if self.read_by == API:
-            return None, "as asked for"
-        try:
-            store, root = open_segment_store(self.loaded)
-            stored = Stored(self.session.within(store), root)
-            next(iter(stored.store.list(stored.key("insert_log/"))), None)
-        except (StoreError, LocalNotRunning) as error:
-            if self.read_by == SEGMENTS:
-                raise
-            return None, error.message
-        return stored, ""
-
-    def _look(self, stored: Stored, name: str) -> Before | str:
-        try:
-            return look(self.milvus, stored, name)
-        except BackupRefused as error:
-            if self.read_by == SEGMENTS:
-                raise
-            return error.message
-
-    def _flush(self, names: Sequence[str]) -> tuple[int, Flushed | None]:
-        self.tell(f"flushing {', '.join(names)}")
-        asked = before_flush()
-        try:
-            flushed = self.milvus.flush_through(list(names))
-        except ServerUnreachable:
-            raise
-        except MilvusError as error:
-            if self.read_by == SEGMENTS:
-                raise
-            self.tell(f"the server does not flush ({error.message}): rows are read over the API")
-            return asked, None
-        check_clock(flushed, asked)
-        return flushed.until, flushed
-
-    def _ready(
-        self,
-        info: CollectionInfo,
-        where: Filter | None,
-        stored: Stored | None,
-        before: Before | str,
-        flushed: Flushed | None,
-    ) -> _Ready:
-        contract = contract_of(self.loaded, info.name, info.schema)
-        why = before if isinstance(before, str) else ""
-        if stored is not None and isinstance(before, Before) and flushed is not None:
-            try:
-                source = self._segments(info, where, contract, stored, before, flushed)
-                return _Ready(info, contract, source, ())
-            except (SegmentsGoneError, KitestringError) as error:
-                if self.read_by == SEGMENTS:
-                    raise
-                why = str(error)
-        if not info.loaded:
-            raise BackupRefused(
-                f"`{info.name}` can't be read over the API: it is not loaded",
-                hint=f"load it, or let its segment files be read ({why or 'not reachable'})",
-                subject=info.name,
-            )
-        if info.schema.primary.type == "INT64":
-            self.milvus.check_all_given(
-                info.name,
-                info.schema.primary.name,
-                filter=where.as_milvus() if where else "",
-                partitions=self.part.partitions,
-            )
-        source = FromApi(
-            self.milvus, info, flushed.until if flushed else None, contract, where,
-            self.part.partitions or None,
-        )  # fmt: skip
-        notes = (
-            f"read over the API ({why or 'the server does not flush'}): every write before the "
-            "boundary is in; of later ones some may be",
-        )
-        return _Ready(info, contract, source, notes)
-
-    def _segments(
-        self,
-        info: CollectionInfo,
-        where: Filter | None,
-        contract: Contract,
-        stored: Stored,
-        before: Before,
-        flushed: Flushed,
-    ) -> Source:
-        planned = plan(self.milvus, stored, before, flushed.segments[info.name], flushed.until)
-        wanted = {p.id for p in info.partitions if p.name in self.part.partitions}
-        files = {
-            placed.ref: placed.files
-            for placed in planned.segments
-            if not wanted or placed.ref.partition in wanted
-        }
-        parts = plan_files(info.schema, files, planned.rows, flushed.until << 18)
-        return FromSegments(stored.store, info, parts, contract, where)
-
     def _collection(
-        self, ready: _Ready, before: CollectionBackup | None
+        self, ready: Ready, before: CollectionBackup | None
     ) -> tuple[CollectionBackup, tuple[StoredObject, ...]]:
         info, source = ready.info, ready.source
         self.job.phase(READING, info.name)
@@ -333,7 +182,7 @@ class _Run:
     def _collected(
         self,
         collector: Collector,
-        ready: _Ready,
+        ready: Ready,
         before: CollectionBackup | None,
         folder: str,
     ) -> tuple[Collected, list[str]]:
@@ -377,11 +226,11 @@ class _Run:
                 "not seconds",
             ) from None
 
-    def _counted(self, ready: _Ready, rows: int) -> list[str]:
+    def _counted(self, ready: Ready, rows: int) -> list[str]:
         """Over the API: whether the server gives as many rows as it counts."""
         if ready.source.read_by != API:
             return []
-        where = self._filter(ready.info)
+        where = filter_of(self.part, ready.info)
         counted = self.milvus.count(
             ready.info.name,
             filter=where.as_milvus() if where else "",

@@ -12,7 +12,8 @@ import pytest
 from kitestring.backup.catalog import open_catalog
 from kitestring.backup.create import create_backup
 from kitestring.backup.logical import before as building
-from kitestring.backup.logical.create import Part, create_logical
+from kitestring.backup.logical.create import create_logical
+from kitestring.backup.logical.part import Part
 from kitestring.backup.logical.rows import read_rows
 from kitestring.backup.pool import PoolReader
 from kitestring.backup.verify import verify

@@ -35,6 +35,7 @@ LABEL = "kitestring/drill"
 _PREFIX = "kitestring-drill-"
 _COPIES = 3  # the restored files, what the import writes of them, and the index
 _GIB = 1 << 30
+_GRACE = 5.0  # seconds that the server may take to end: nobody asks it any more
 
 
 def new_namespace() -> str:
@@ -61,7 +62,11 @@ def target_spec(source: Spec, namespace: str, size: int) -> Spec:
         mode="standalone",
         namespace=namespace,
         # a `cluster` says nothing of one server: then the capacity plan does
-        roles=Roles(standalone=server.model_copy(update={"replicas": None, "autoscale": None})),
+        roles=Roles(
+            standalone=server.model_copy(
+                update={"replicas": None, "autoscale": None, "termination_grace": _GRACE}
+            )
+        ),
         etcd=Etcd(replicas=1, resources=own.etcd.resources, volume=Volume(size="2Gi")),
         minio=Minio(
             replicas=1,

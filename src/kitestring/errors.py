@@ -340,6 +340,12 @@ class CollectionUnfit(IngestError):
     code = "ingest.collection-unfit"
 
 
+class CalibrationFailed(IngestError):
+    """No score tells the right answers of the golden queries from the wrong ones."""
+
+    code = "retrieval.calibration"
+
+
 class GoldenInvalid(IngestError):
     """A file of golden queries has errors; the message names file and line."""
 

@@ -27,6 +27,7 @@ VERBS = {
     "compact": ("kitestring.cli.compact:compact", "Compact collections whose segments call for it"),
     "embedding": ("kitestring.cli.embedding:embedding", "Check which model made the vectors"),
     "reembed": ("kitestring.cli.reembed:reembed", "Change the embedding model of a collection"),
+    "retrieval": ("kitestring.cli.retrieval:retrieval", "Calibrate what golden queries must find"),
     "backup": ("kitestring.cli.backup:backup", "Create, list, show and verify backups"),
     "restore": ("kitestring.cli.restore:restore", "Restore a backup"),
     "drill": ("kitestring.cli.drill:drill", "Prove that a backup can be restored"),

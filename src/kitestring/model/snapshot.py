@@ -13,6 +13,7 @@ from kitestring.model.drill import DrillSummary
 from kitestring.model.infra import InfraSnapshot
 from kitestring.model.nodes import NodesSeen
 from kitestring.model.recall import LiveRecall
+from kitestring.model.retrieval import RetrievalSeen
 from kitestring.model.tally import NOTHING
 from kitestring.model.tally import Tally as Tally
 from kitestring.model.tenancy import IsolationSeen
@@ -57,6 +58,7 @@ class ObservedCollection:
     loaded_segments: tuple[LoadedSegment, ...] = ()
     census: RowCensus | None = None  # None: rows were not asked for
     recall: LiveRecall | None = None  # None: it was not asked for
+    retrieval: RetrievalSeen | None = None  # None: it was not asked for
     isolation: IsolationSeen | None = None  # None: it was not asked for
     canary: CanaryEvidence | None = None  # None: not asked for
 

@@ -12,12 +12,14 @@ from kitestring.observe.canary import take_canaries
 from kitestring.observe.groups import observe_groups
 from kitestring.observe.nodes import probe_nodes
 from kitestring.observe.recall import probe_recall
+from kitestring.observe.retrieval import probe_retrieval
 from kitestring.observe.tenancy import probe_tenancy
 from kitestring.spec.loaded import LoadedSpec
 
 Probe = Callable[[LoadedSpec, Milvus, Snapshot], Snapshot]
 
 PROBES: Mapping[Evidence, Probe] = {
+    Evidence.RETRIEVAL: probe_retrieval,
     Evidence.METRICS: probe_nodes,
     Evidence.ACCESS: probe_access,
     Evidence.RECALL: probe_recall,

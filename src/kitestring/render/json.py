@@ -114,5 +114,7 @@ def collection_facts(seen: ObservedCollection) -> dict[str, Any]:
             "seconds": round(census.seconds, 3),
         },
         "recall": None if seen.recall is None else to_plain(seen.recall),
+        "isolation": None if seen.isolation is None else to_plain(seen.isolation),
+        "retrieval": None if seen.retrieval is None else to_plain(seen.retrieval),
         "canary": None if seen.canary is None else to_plain(seen.canary),
     }

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from kitestring.spec.canary import Canary
 from kitestring.spec.groups import GroupName
 from kitestring.spec.ingest import Chunking, Metadata
-from kitestring.spec.proofs import IsolationProof, RecallProof
+from kitestring.spec.proofs import IsolationProof, RecallProof, RetrievalProof
 from kitestring.spec.reembed import Reembed
 from kitestring.spec.types import Model, Name, across
 
@@ -220,6 +220,9 @@ class CollectionSpec(Model):
     golden: str | None = Field(None, description="file of golden queries")
     recall: RecallProof | None = Field(
         None, description="have drift runs measure recall; omit for not"
+    )
+    retrieval: RetrievalProof | None = Field(
+        None, description="have drift runs ask the golden queries; omit for not"
     )
     isolation: IsolationProof | None = Field(
         None, description="have drift runs ask as each tenant for the others' rows; omit for not"

@@ -43,3 +43,21 @@ class IsolationProof(Model):
     users: list[Name] = Field(
         [], description="users of `access` that must not read what is of another tenant"
     )
+
+
+class RetrievalProof(Model):
+    """Whether the golden queries are answered, with confidence, by documents that are right."""
+
+    minimum: float = Field(
+        0.8, gt=0, le=1, description="share of the golden queries with a right, confident answer"
+    )
+    precision: float = Field(
+        0.9,
+        gt=0,
+        lt=1,
+        description="share of the confident best answers that must be right; "
+        "`kitestring retrieval calibrate` finds the score for it",
+    )
+    hybrid: bool = Field(
+        False, description="compare with hybrid search: dense and BM25, fused by their ranks"
+    )

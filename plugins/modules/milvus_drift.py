@@ -43,7 +43,9 @@ verdict:
   returned: always, once the cluster was observed
   type: str
 findings:
-  description: What was found, the gravest first.
+  description:
+    - What was found, the gravest first.
+    - One whose C(accepted) is not null is suppressed in the spec, and does not count.
   returned: always, once the cluster was observed
   type: list
   elements: dict

@@ -66,7 +66,9 @@ def test_clean_then_every_fault_of_the_rows(ingested, milvus, capsys, tmp_path):
     milvus.insert(name, doubled)
 
     capsys.readouterr()
-    assert kitestring("drift", "--spec", loaded.file, "-o", "json") == 2
+    sarif = tmp_path / "drift.sarif"
+    outputs = ("-o", "json", "-o", f"sarif={sarif}")
+    assert kitestring("drift", "--spec", loaded.file, *outputs) == 2
     report = json.loads(capsys.readouterr().out)
     told = {f["check"]: f for f in report["findings"] if f["severity"] == "fail"}
     assert {check: f["observed"] for check, f in told.items() if check.startswith("rows.")} == {
@@ -83,6 +85,8 @@ def test_clean_then_every_fault_of_the_rows(ingested, milvus, capsys, tmp_path):
         "embedding.model-mismatch",
         "chunking.mismatch",
     }
+    results = json.loads(sarif.read_text())["runs"][0]["results"]
+    assert [r["ruleId"] for r in results] == [f["check"] for f in report["findings"]]
     assert deleted[0]["id"] in told["rows.missing"]["message"]
     assert "nobody-knows-me" in told["rows.orphan"]["message"]
     assert stale[0]["id"] in told["rows.stale"]["message"]

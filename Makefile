@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 JOBS ?= 2
 TARGET ?= embedded
 
-.PHONY: help demo test test-ray lint unit e2e node-up node-down kind-up kind-down bench bench-backup bench-drift lock docs clean
+.PHONY: help demo test test-ray lint unit e2e node-up node-down kind-up kind-down bench bench-backup bench-reconcile bench-drift lock docs clean
 
 help:
 	@echo "make demo    the whole loop on a real Milvus on this machine;"
@@ -23,6 +23,7 @@ help:
 	@echo "             other sizes in GB with BENCH_FLAGS='--sizes 0.25,0.5,1,2'"
 	@echo "make bench-drift     faults planted in a real Milvus, found and falsely reported;"
 	@echo "             BENCH_FLAGS='--rows 1000000', '--clean-runs 5', '--seed N'"
+	@echo "make bench-reconcile    rows against the ledger, 1 to 10 million, and a real scan"
 	@echo "make docs    the generated reference pages and the JSON Schema"
 	@echo "make lock    requirements/*.txt from pyproject.toml"
 
@@ -90,6 +91,9 @@ bench: $(STAMP)
 
 bench-drift: $(STAMP)
 	$(BIN)/python -m tests.bench.drift $(BENCH_FLAGS)
+
+bench-reconcile: $(STAMP)
+	$(BIN)/python -m tests.bench reconcile
 
 bench-backup: $(STAMP)
 	$(BIN)/python -m tests.bench.backup $(BENCH_FLAGS)

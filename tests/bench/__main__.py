@@ -3,6 +3,7 @@
     python -m tests.bench [NAME…]       all of them where none is named: command, recall,
                                         stack, demo, segments, provision
     python -m tests.bench capacity      the capacity plan against loaded collections (8 minutes)
+    python -m tests.bench reconcile     rows against the ledger, up to 10 million (5 minutes)
 
 Figures go to stdout, one a line. Exit code 2 when a limit is passed. Each is set against a
 baseline of the same run where there is one: the ratio holds on another machine, seconds don't.
@@ -22,7 +23,7 @@ from typing import Any
 from tests.bench.measure import Result, Skipped, machine
 
 NAMES = ("command", "recall", "stack", "demo", "segments", "provision")
-BY_NAME = ("capacity",)  # long: only where it is named
+BY_NAME = ("capacity", "reconcile")  # long: only where they are named
 FOLDER = Path(".bench")
 
 

@@ -14,7 +14,7 @@ from kitestring.ingest.ledger import Ledger, LedgerDocument, Run
 from kitestring.ingest.metadata import Enricher, extra_digest
 from kitestring.ingest.write import PlannedDocument, PlannedRow, content_hash, row_key
 from kitestring.model.collection import Schema
-from kitestring.spec.models import CollectionSpec
+from kitestring.spec.models import Chunking, CollectionSpec
 
 
 class Planner:
@@ -76,9 +76,9 @@ class Planner:
             data = source.path.read_bytes()
         except OSError as error:
             raise ExtractFailed(f"{source.path}: {error.strerror}", subject=source.doc_id) from None
-        digest = self._digest(source, data)
+        digest = digest_of(self._chunking, self._model, self._enricher, source, data)
         known = self._known.get(source.doc_id)
-        if known and _is_done(known, digest):
+        if known and is_done(known, digest):
             return None
         text, front = self._enricher.split(source, extract(source.path, data))
         values = self._enricher.values(source, data, text, front)
@@ -163,17 +163,21 @@ class Planner:
     def _key(self, doc_id: str, index: int) -> str:
         return row_key(self._tenant, doc_id, index, self._chunking.label)
 
-    def _digest(self, source: Source, data: bytes) -> str:
-        """Of all that decides what rows a document has."""
-        made_by = f"{EXTRACT_VERSION}/{CHUNK_VERSION}/{self._chunking.label}/{self._model}\n"
-        made_by += self._enricher.made_by(source)
-        return hashlib.sha256(made_by.encode() + data).hexdigest()
-
     def _too_long(self, role: str, value: str) -> bool:
         limit = self._limits.get(role)
         # no character takes more than four bytes of UTF-8
         return limit is not None and len(value) * 4 > limit and len(value.encode()) > limit
 
 
-def _is_done(known: LedgerDocument, digest: str) -> bool:
+def digest_of(
+    chunking: Chunking, model: str, enricher: Enricher, source: Source, data: bytes
+) -> str:
+    """The digest of all that decides what rows a document has. `model`: its label."""
+    made_by = f"{EXTRACT_VERSION}/{CHUNK_VERSION}/{chunking.label}/{model}\n"
+    made_by += enricher.made_by(source)
+    return hashlib.sha256(made_by.encode() + data).hexdigest()
+
+
+def is_done(known: LedgerDocument, digest: str) -> bool:
+    """Whether a document is written, wholly and as it is."""
     return known.state == "written" and known.digest == digest and known.rows == known.chunks

@@ -14,6 +14,7 @@ class Evidence(enum.StrEnum):
     METRICS = "metrics"  # memory and segments of each query node
     ACCESS = "access"  # users, roles and what they may do
     ROWS = "rows"  # short columns of every row, set against the ledger
+    CORPUS = "corpus"  # the documents that rows are made of, against the ledger
     GROUPS = "groups"  # the server's resource groups and their query nodes
     CANARY = "canary"  # stored texts embedded again, vectors
 

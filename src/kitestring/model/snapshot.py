@@ -9,6 +9,7 @@ from kitestring.model.access import AccessSeen
 from kitestring.model.backup import BackupSummary
 from kitestring.model.canary import CanaryEvidence
 from kitestring.model.collection import CollectionInfo, LoadedSegment, ResourceGroup, Segment
+from kitestring.model.corpus import CorpusSeen
 from kitestring.model.drill import DrillSummary
 from kitestring.model.infra import InfraSnapshot
 from kitestring.model.nodes import NodesSeen
@@ -57,6 +58,7 @@ class ObservedCollection:
     segments: tuple[Segment, ...] = ()
     loaded_segments: tuple[LoadedSegment, ...] = ()
     census: RowCensus | None = None  # None: rows were not asked for
+    corpus: CorpusSeen | None = None  # None: it was not asked for
     recall: LiveRecall | None = None  # None: it was not asked for
     retrieval: RetrievalSeen | None = None  # None: it was not asked for
     isolation: IsolationSeen | None = None  # None: it was not asked for

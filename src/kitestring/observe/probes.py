@@ -9,6 +9,7 @@ from kitestring.model.evidence import Evidence
 from kitestring.model.snapshot import Snapshot
 from kitestring.observe.access import probe_access
 from kitestring.observe.canary import take_canaries
+from kitestring.observe.corpus import probe_corpora
 from kitestring.observe.groups import observe_groups
 from kitestring.observe.nodes import probe_nodes
 from kitestring.observe.recall import probe_recall
@@ -23,6 +24,7 @@ PROBES: Mapping[Evidence, Probe] = {
     Evidence.METRICS: probe_nodes,
     Evidence.ACCESS: probe_access,
     Evidence.RECALL: probe_recall,
+    Evidence.CORPUS: probe_corpora,
     Evidence.CANARY: take_canaries,
     Evidence.GROUPS: observe_groups,
     Evidence.TENANCY: probe_tenancy,

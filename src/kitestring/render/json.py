@@ -113,6 +113,7 @@ def collection_facts(seen: ObservedCollection) -> dict[str, Any]:
             "chunkers": None if census.chunkers is None else dict(census.chunkers),
             "seconds": round(census.seconds, 3),
         },
+        "corpus": None if seen.corpus is None else to_plain(seen.corpus),
         "recall": None if seen.recall is None else to_plain(seen.recall),
         "isolation": None if seen.isolation is None else to_plain(seen.isolation),
         "retrieval": None if seen.retrieval is None else to_plain(seen.retrieval),

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from kitestring.spec.canary import Canary
+from kitestring.spec.corpus import Corpus
 from kitestring.spec.groups import GroupName
 from kitestring.spec.ingest import Chunking, Metadata
 from kitestring.spec.proofs import IsolationProof, RecallProof, RetrievalProof
@@ -218,6 +219,9 @@ class CollectionSpec(Model):
     aliases: list[Name] = Field([], description="other names that lead to it")
     rows: int | None = Field(None, ge=0, description="rows to plan capacity for")
     golden: str | None = Field(None, description="file of golden queries")
+    corpus: Corpus | None = Field(
+        None, description="have drift runs look for documents to ingest; omit for not"
+    )
     recall: RecallProof | None = Field(
         None, description="have drift runs measure recall; omit for not"
     )

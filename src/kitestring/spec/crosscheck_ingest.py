@@ -43,6 +43,10 @@ def check_chunking(path: KeyPath, raw: Mapping[str, Any]) -> Iterator[Problem]:
         yield Problem((*here, "parent_size"), "must be greater than `size`", parent)
     if strategy == "parent-child":
         yield from _have_room(path, raw, dict.fromkeys(PARENT_FIELDS, (*here, "strategy")))
+    if raw.get("corpus") is not None and not (chunking and raw.get("model")):
+        yield Problem(
+            (*path, "corpus"), "documents become rows by `chunking` and `model`: name both"
+        )
     if chunking and raw.get("model") is None and raw.get("columns") is not None:
         yield Problem(
             here, "passages are made to be embedded: name the `model`, or remove `chunking`"

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from kitestring.cli.common import Seconds, load_spec, note, output_option, spec_option
+
+if TYPE_CHECKING:
+    from kitestring.model.ingest import IngestReport
 
 
 @click.command()
@@ -33,6 +38,17 @@ from kitestring.cli.common import Seconds, load_spec, note, output_option, spec_
     metavar="TIME",
     help="Wait that long for another ingestion into the collection, such as 10m",
 )
+@click.option(
+    "--watch", "follow", is_flag=True, help="Go on with what changes in PATHS, until stopped"
+)
+@click.option(
+    "--every",
+    type=Seconds(),
+    default="2s",
+    show_default=True,
+    metavar="TIME",
+    help="With --watch: between two looks at PATHS",
+)
 @output_option("text", "json")
 def ingest(
     paths: tuple[Path, ...],
@@ -45,6 +61,8 @@ def ingest(
     verify: bool,
     allow_mixed: bool,
     patience: float,
+    follow: bool,
+    every: float,
     output: str,
 ) -> int:
     """Write documents into a collection, idempotently.
@@ -56,32 +74,51 @@ def ingest(
     the tenant that is not in PATHS. What can't be written is parked as a dead letter.
 
     Exit codes: 0 all documents are stored, 1 an error, or something is parked, 2 rows read back
-    are not as written or a spot check failed, 3 spot checks could not be made.
+    are not as written or a spot check failed, 3 spot checks could not be made, 130 stopped.
     """
     from kitestring.clients.milvus.connect import connect
     from kitestring.ingest.run import ingest as run
-    from kitestring.render.ingest import ingest_json, ingest_notes, ingest_text
+    from kitestring.render.ingest import ingest_json, ingest_notes, ingest_text, pass_line
     from kitestring.render.progress import ingest_progress
 
-    loaded = load_spec(spec_file)
     quiet = bool((click.get_current_context().find_root().obj or {}).get("quiet"))
-    with connect(loaded) as milvus, ingest_progress(quiet=quiet) as progress:
-        report = run(
-            loaded,
-            milvus,
-            collection,
-            paths,
-            tenant=tenant,
-            root=root,
-            create=not no_create,
-            prune=prune,
-            verify=verify,
-            allow_mixed=allow_mixed,
-            wait=patience,
-            waiting=lambda what: note(f"waiting: {what}"),
-            progress=progress,
-        )
-    for line in ingest_notes(report):
-        note(line)
-    click.echo(ingest_json(report) if output == "json" else ingest_text(report), nl=False)
-    return report.exit_code
+
+    def one(unchanged: Collection[str] = ()) -> IngestReport:
+        loaded = load_spec(spec_file)
+        with connect(loaded) as milvus, ingest_progress(quiet=quiet or follow) as progress:
+            return run(
+                loaded,
+                milvus,
+                collection,
+                paths,
+                tenant=tenant,
+                root=root,
+                create=not no_create,
+                prune=prune,
+                verify=verify and not unchanged,
+                allow_mixed=allow_mixed,
+                wait=patience,
+                waiting=lambda what: note(f"waiting: {what}"),
+                allow_empty=follow,
+                unchanged=unchanged,
+                progress=progress,
+            )
+
+    if not follow:
+        report = one()
+        for line in ingest_notes(report):
+            note(line)
+        click.echo(ingest_json(report) if output == "json" else ingest_text(report), nl=False)
+        return report.exit_code
+
+    from kitestring.backup.interrupts import stoppable
+    from kitestring.ingest.watch import Watch
+
+    def done(report: IngestReport) -> None:
+        note(pass_line(report))
+        if output == "json":
+            click.echo(ingest_json(report, line=True), nl=False)
+
+    with stoppable():
+        Watch(paths, one, note, done, root=root, every=every or 0.1).run()
+    return 0

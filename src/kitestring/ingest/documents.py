@@ -63,7 +63,7 @@ def find_documents(
     skipped: list[tuple[Path, str]] = []
     for path in paths:
         if path.is_dir():
-            files, base = list(_below(path)), root or path
+            files, base = list(below(path)), root or path
             walked.append((path.resolve(), base.resolve()))
         elif path.exists():
             files, base = [path], root or path.parent
@@ -100,7 +100,7 @@ def find_documents(
     return Found(tuple(known[doc] for doc in sorted(known)), tuple(skipped), tuple(walked))
 
 
-def _below(folder: Path) -> Iterator[Path]:
+def below(folder: Path) -> Iterator[Path]:
     def unreadable(error: OSError) -> None:
         raise IngestError(
             f"{error.filename} can't be listed: {error.strerror}",

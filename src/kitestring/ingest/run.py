@@ -128,7 +128,7 @@ def ingest(
         failed: list[FailedDocument] = []
         written: set[str] = set()
         for number, source in enumerate(found.sources, 1):
-            if source.doc_id in unchanged:
+            if source.doc_id in unchanged and not settled.notes:
                 continue
             try:
                 planned = plan.document(source)

@@ -58,6 +58,20 @@ def _checked(report: IngestReport) -> list[str]:
     return lines
 
 
+def pass_line(report: IngestReport) -> str:
+    """One pass of a watch in one line."""
+    parked = len(report.failed) + len(report.parked)
+    said = [
+        f"{report.documents_written:,} written",
+        f"{report.documents_removed:,} removed",
+        f"{report.documents_unchanged:,} unchanged",
+        *([f"{parked:,} parked"] if parked else []),
+        f"rows: {report.rows_written:,} written, {report.rows_deleted:,} deleted",
+        *(["rows are not as written"] if report.exit_code == 2 else []),
+    ]
+    return f"{report.collection}: {', '.join(said)} ({duration(report.seconds)})"
+
+
 def ingest_notes(report: IngestReport) -> list[str]:
     """What a user should know of it beside the result; for stderr."""
     lines = [f"created: {what}" for what in report.made]
@@ -87,9 +101,10 @@ def _because(line: str, hint: str) -> list[str]:
     return [line, f"  hint: {hint}"] if hint else [line]
 
 
-def ingest_json(report: IngestReport) -> str:
-    """The report as JSON text."""
-    return _json({**to_plain(report), "exit_code": report.exit_code})
+def ingest_json(report: IngestReport, *, line: bool = False) -> str:
+    """The report as JSON text, or as one line of it."""
+    plain = {**to_plain(report), "exit_code": report.exit_code}
+    return json.dumps(plain, ensure_ascii=False) + "\n" if line else _json(plain)
 
 
 def search_text(report: SearchReport, *, width: int = 100, parents: bool = False) -> str:

@@ -23,7 +23,7 @@ import yaml
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-READY_WITHIN = 60.0
+READY_WITHIN = 180.0
 STOP_WITHIN = 15.0
 
 

@@ -41,6 +41,7 @@ class Node:
 
     `home`: everything the node writes; removed by `down`. `images`: archives of containers'
     images to have from the start. `tied`: the node ends with this process, however that ends.
+    `timeout`: seconds that each part may take to come up.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class Node:
         *,
         images: Sequence[str] = (),
         tied: bool = True,
-        timeout: float = 120.0,
+        timeout: float = 300.0,
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.home = home.resolve()
@@ -150,14 +151,13 @@ class Node:
     def _start(self, layout: Layout, state: State) -> None:
         config.write_all(layout, PAUSE)
         commands = config.commands(layout, self.toolchain.tool)
-        deadline = time.monotonic() + self._timeout
         for name in ("etcd", "kube-apiserver"):
             self._run(layout, state, name, commands.pop(name))
         self._run(layout, state, "containerd", commands.pop("containerd"))
-        self._wait(layout, deadline, "containerd", layout.containerd_socket.exists)
-        self.load([PAUSE, *self._images])
+        self._wait(layout, "containerd", layout.containerd_socket.exists)
+        self.load([PAUSE, *self._images])  # which may have to build them first
         api = Api(layout.kubeconfig)
-        self._wait(layout, deadline, "kube-apiserver", api.is_ready)
+        self._wait(layout, "kube-apiserver", api.is_ready)
         api.create("/apis/storage.k8s.io/v1/storageclasses", storage_class())
         for name, command in commands.items():
             self._run(layout, state, name, command)
@@ -168,8 +168,8 @@ class Node:
             "provisioner",
             [*module, str(layout.kubeconfig), str(self.home / "volumes")],
         )
-        self._wait(layout, deadline, "kubelet", lambda: _node_ready(api))
-        self._wait(layout, deadline, "kube-controller-manager", lambda: _account_there(api))
+        self._wait(layout, "kubelet", lambda: _node_ready(api))
+        self._wait(layout, "kube-controller-manager", lambda: _account_there(api))
 
     def _run(self, layout: Layout, state: State, name: str, command: list[str]) -> None:
         environment = {**self.toolchain.environment(), "PYTHONPATH": str(ROOT)}
@@ -185,15 +185,13 @@ class Node:
                 start_new_session=True,
             )
 
-    def _wait(
-        self, layout: Layout, deadline: float, what: str, condition: Callable[[], bool]
-    ) -> None:
+    def _wait(self, layout: Layout, what: str, condition: Callable[[], bool]) -> None:
         began = time.monotonic()
         while not condition():
             for name, program in self._programs.items():
                 if program.poll() is not None:
                     raise self._failed(layout, name, f"ended with code {program.returncode}")
-            if time.monotonic() > deadline:
+            if time.monotonic() - began > self._timeout:
                 raise self._failed(layout, what, "was not ready in time")
             time.sleep(_POLL)
         self._say(f"{what} is ready after {time.monotonic() - began:.1f} s")

@@ -31,7 +31,7 @@ trap "" CHLD
 exec sleep infinity
 """
 _NODES = 250  # numbers that are tried
-_END = 30.0  # seconds until a killed node must be gone
+_END = 90.0  # seconds until a killed node must be gone
 _PR_SET_PDEATHSIG = 1
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from tests.e2e.pulumi_engine import Engine
+from kitestring.model.collection import DEFAULT_GROUP
+from tests.e2e.pulumi_engine import Engine, EngineFailed
 from tests.e2e.toolchain.build import Toolchain
 
 if TYPE_CHECKING:
@@ -28,6 +30,15 @@ from kitestring.provision.objects.component import MilvusObjects, MilvusObjectsA
 from kitestring.spec.load import load
 
 MilvusObjects("milvus", MilvusObjectsArgs(load(Path("spec.yaml"))))
+"""
+IMPORTING = """\
+import pulumi
+
+from kitestring.provision.objects.resources import CLASSES
+from kitestring.provision.stack import explained
+
+with explained():
+    CLASSES["role"]("reader", {"name": "reader"}, pulumi.ResourceOptions(import_="reader"))
 """
 SETTINGS = "name: kitestring\nruntime: {name: python, options: {virtualenv: ../.venv}}\n"
 INDEX = {
@@ -135,6 +146,9 @@ def _empty(root: MilvusServer) -> None:
     for role in root.admin.list_roles():
         if role not in ("admin", "public"):
             root.admin.drop_role(role)
+    for group in root.groups.all():
+        if group.name != DEFAULT_GROUP:
+            root.groups.drop(group.name)
 
 
 def names(outcome: Any, op: str) -> list[str]:
@@ -262,6 +276,67 @@ def test_existing_objects_are_adopted_or_named(
     assert "searches fall back" in changed.output
     info = root.describe("docs_v1")
     assert (info.indexes[0].index.params["M"], info.loaded) == ("16", True)
+
+
+def test_query_nodes_are_set_apart_and_given_back(
+    engine: Engine, root: MilvusServer, write: Write
+) -> None:
+    engine.up()
+    grouped = {"load": {"resource_groups": ["online"]}}
+    write(grouped, resource_groups=[{"name": "online", "nodes": 1}])
+    done = engine.up()
+    assert (names(done, "create"), names(done, "update")) == (
+        ["resource-group-online"], ["load-docs_v1"],
+    )  # fmt: skip
+    assert {g.name: g.available for g in root.groups.all()} == {DEFAULT_GROUP: 0, "online": 1}
+    assert root.describe("docs_v1").resource_groups == ("online",)
+    assert engine.preview().unchanged
+
+    root.release("docs_v1")
+    root.groups.resize("online", 0)
+    root.load("docs_v1")
+    assert engine.refresh().changes.get("update") == 2
+    assert names(engine.up(), "update") == ["load-docs_v1", "resource-group-online"]
+    assert root.describe("docs_v1").resource_groups == ("online",)
+
+    write(grouped, resource_groups=[{"name": "online", "nodes": 2}])
+    refused = engine.up(check=False)
+    assert "wants 1 more query nodes, and 0 are in no group" in refused.output
+    assert "Traceback" not in refused.output
+    engine.destroy()
+    assert {g.name: g.available for g in root.groups.all()} == {DEFAULT_GROUP: 1}
+
+
+def test_import_is_what_up_does(
+    engine: Engine, root: MilvusServer, write: Write, tmp_path: Path
+) -> None:
+    """The engine sends a dynamic resource no provider when it imports. Once this fails, it does:
+    then docs/how-to/provision.md can say so."""
+    root.admin.create_role("reader")
+    wanted = {"type": "pulumi-python:dynamic/milvus:Role", "name": "milvus-role-reader",
+              "id": "reader"}  # fmt: skip
+    (tmp_path / "import.json").write_text(json.dumps({"resources": [wanted]}))
+    with pytest.raises(EngineFailed, match="KeyError: '__provider'"):
+        engine._run(
+            "import", "--stack", engine.stack, "--yes", "--skip-preview",
+            "--file", str(tmp_path / "import.json"),
+        )  # fmt: skip
+    main = engine.folder / "__main__.py"
+    source = main.read_text()
+    main.write_text(IMPORTING)
+    refused = engine.preview(check=False)
+    assert "`pulumi up` takes over what is there" in refused.output
+    assert "Traceback" not in refused.output
+    assert "__provider" not in refused.output
+    main.write_text(source)
+
+    root.admin.create_user("app", "another-secret")
+    refused = engine.up(check=False)
+    assert "adopt[0]' app" in refused.output
+    engine._run("config", "set", "--stack", engine.stack, "--path", "adopt[0]", "app")
+    engine.up()
+    assert root.admin.roles_of("app") == ("reader",)
+    assert engine.preview().unchanged
 
 
 def test_a_wrong_token_is_said_once_and_clearly(engine: Engine) -> None:

@@ -104,7 +104,7 @@ def _die_with_parent() -> None:
 
 def _first_process(outer: subprocess.Popen[bytes]) -> int:
     """The child of `unshare`, once it has done its set-up and sleeps."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         if outer.poll() is not None:
             raise RuntimeError(f"`unshare` ended with code {outer.returncode}")

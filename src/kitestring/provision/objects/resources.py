@@ -9,18 +9,31 @@ from typing import Any
 import pulumi
 from pulumi.dynamic import Resource
 
+from kitestring.errors import UsageError
+from kitestring.objects.base import ADOPT
 from kitestring.provision.objects.kinds import KINDS
 from kitestring.provision.objects.provider import ObjectProvider
 
 
 class Object(Resource, module="milvus", name="Object"):
-    """One object inside Milvus."""
+    """One object inside Milvus.
+
+    Raises:
+        UsageError: it is to be imported, which the engine can't do with dynamic resources.
+    """
 
     kind = ""
 
     def __init__(
         self, name: str, props: Mapping[str, Any], opts: pulumi.ResourceOptions | None = None
     ) -> None:
+        if opts is not None and opts.import_:
+            raise UsageError(
+                f"a {self.kind} can't be imported: the engine would ask no provider for it",
+                hint="`pulumi up` takes over what is there and equal, and "
+                f"`pulumi config set --path '{ADOPT}[0]' {opts.import_}` what differs",
+                subject=name,
+            )
         super().__init__(ObjectProvider(self.kind), name, dict(props), opts)
 
 

@@ -21,6 +21,14 @@ options:
       - How old the newest passed drill may be, as a number and a unit such as V(24h) or V(7d).
       - The objective C(objectives.drill_every) of the spec by default.
     type: str
+  target:
+    description:
+      - V(embedded) is a second server on the managed host.
+      - V(kubernetes) is one that is made from the spec's C(deployment), in a namespace of its own
+        that is removed again.
+    type: str
+    choices: [embedded, kubernetes]
+    default: embedded
   force:
     description: Drill without regard to the age of the newest one.
     type: bool
@@ -80,6 +88,7 @@ def work(module, loaded):
         max_age=None if max_age is None else parse_duration(max_age),
         force=module.params["force"],
         dry_run=module.check_mode,
+        on_kubernetes=module.params["target"] == "kubernetes",
     )
     if record is not None and not record.passed:
         missed = ", ".join(o.name for o in record.objectives if not o.met)
@@ -110,6 +119,7 @@ def main():
     run_module(
         work,
         max_age={"type": "str"},
+        target={"type": "str", "choices": ["embedded", "kubernetes"], "default": "embedded"},
         force={"type": "bool", "default": False},
     )
 

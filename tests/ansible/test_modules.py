@@ -7,6 +7,7 @@ import yaml
 
 from kitestring.backup.catalog import open_catalog
 from kitestring.backup.create import create_backup
+from kitestring.backup.drill_history import open_history
 
 PLAY = [
     {
@@ -83,3 +84,15 @@ def test_drift_is_a_result_and_fails_only_when_asked(task, spec_for, unique, fil
     clean = task(loaded, "milvus_drift", only=["index"], rows=False, fail_on_drift=True)
     assert clean.code == 0, clean.output
     assert '"verdict": "pass"' in clean.output
+
+
+def test_a_drill_on_kubernetes_needs_a_deployment(task, spec_for, unique, filled, milvus):
+    loaded = spec_for({"name": unique()})
+    filled(loaded)
+    create_backup(loaded, milvus)
+    refused = task(loaded, "milvus_restore_drill", target="kubernetes")
+    assert refused.code == 2
+    assert '"code": "drill.refused"' in refused.output
+    assert "has no `deployment`" in refused.output
+    (record,) = open_history(loaded).summaries()
+    assert not record.passed

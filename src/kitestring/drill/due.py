@@ -62,9 +62,13 @@ def ensure_drill(
     max_age: float | None = None,
     force: bool = False,
     dry_run: bool = False,
+    on_kubernetes: bool = False,
     on_event: OnEvent | None = None,
 ) -> tuple[DrillDue, DrillRecord | None]:
     """Runs a drill of the newest backup if one is due; what was due, and its record.
+
+    Args:
+        on_kubernetes: see `run_drill`.
 
     Raises:
         UsageError: see `drill_due`.
@@ -79,4 +83,5 @@ def ensure_drill(
         return due, None
     from kitestring.drill.run import run_drill
 
-    return due, run_drill(loaded, backup="latest", on_event=on_event)
+    record = run_drill(loaded, backup="latest", on_kubernetes=on_kubernetes, on_event=on_event)
+    return due, record

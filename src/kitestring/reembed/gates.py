@@ -29,6 +29,7 @@ from kitestring.reembed.copy import Copier
 from kitestring.reembed.journal import Journal
 from kitestring.reembed.refuse import Change
 from kitestring.reembed.rows import read_rows
+from kitestring.reembed.shadow import await_index
 from kitestring.spec.loaded import LoadedSpec
 
 ROW_GATES = ("rows", "keys", "content", "labels")
@@ -61,6 +62,7 @@ def measure(
     """
     columns, infos = copier.columns, (copier.source, copier.shadow)
     rows = milvus.count(copier.source.name)
+    bare = await_index(milvus, copier.shadow)
     asked = _asked(loaded, milvus, change, embedder, infos, columns, journal, rows)
     old, new, found = asked if isinstance(asked, tuple) else (None, None, None)
     before = _read(loaded, milvus, copier.source.name, columns, old)
@@ -71,7 +73,7 @@ def measure(
         reason = asked if isinstance(asked, str) else ""
         gates += [Gate(name, "", "not measured", verdict, reason) for name in ANSWER_GATES]
         return tuple(gates)
-    return (*gates, *_answer_gates(milvus, change, columns, old, new, found))
+    return (*gates, *_answer_gates(milvus, change, columns, old, new, found, bare))
 
 
 def _asked(
@@ -155,7 +157,13 @@ def _row_gates(before: _Read, after: _Read, copier: Copier, label: str) -> list[
 
 
 def _answer_gates(
-    milvus: Milvus, change: Change, columns: Columns, old: Asked, new: Asked, found: Questions
+    milvus: Milvus,
+    change: Change,
+    columns: Columns,
+    old: Asked,
+    new: Asked,
+    found: Questions,
+    bare: str,
 ) -> list[Gate]:
     held, k, source = change.wanted.reembed, new.probe.k, found.new.source
     seed = f"{old.name}/{new.name}"
@@ -166,7 +174,7 @@ def _answer_gates(
             f"at least {held.recall:g}",
             f"{now.mean:.3f} (95% {now.low:.3f} to {now.high:.3f}); old index {was.mean:.3f}",
             _verdict(now.mean >= held.recall),
-            f"recall@{k}, {source}",
+            f"recall@{k}, {source}" + (f"; {bare}" if bare else ""),
         )
     ]
     same = summarise(k, overlaps(old, new), seed)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from kitestring.backup.restore.serving import await_indexes, await_taken_up
 from kitestring.clients.milvus.protocol import Milvus
 from kitestring.errors import ReembedRefused
+from kitestring.model.backup import CollectionBackup, RowDigest
 from kitestring.model.collection import CollectionInfo, Schema
 from kitestring.model.digest import DYNAMIC_FIELD
 from kitestring.model.reembed import Operation
@@ -42,6 +44,20 @@ def ensure_shadow(milvus: Milvus, change: Change, operation: Operation) -> Colle
     if not info.loaded:
         milvus.load(name, replicas=wanted.load.replicas)
     return milvus.describe(name)
+
+
+def await_index(milvus: Milvus, info: CollectionInfo) -> str:
+    """Waits until a collection's rows are searched by its indexes; returns what is not so, in
+    words. Until then query nodes answer by an interim index, of another recall.
+
+    Raises:
+        MilvusError: the server could not build one.
+    """
+    milvus.flush(info.name)
+    rows = RowDigest(milvus.count(info.name), "", "")
+    wanted = CollectionBackup.of(milvus.describe(info.name), (), rows, {}, ())
+    await_indexes(milvus, wanted, info.name)
+    return await_taken_up(milvus, wanted, info.name)
 
 
 def is_ours(info: CollectionInfo, operation: Operation) -> bool:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from kitestring.ingest.ledger import open_ledger
+from kitestring.model.finding import Verdict
 from kitestring.model.reembed import (
     COPYING,
     CREATING,
@@ -51,8 +54,8 @@ def next_step(loaded: LoadedSpec, operation: Operation) -> str:
     return {
         CREATING: f"`{verb} run {on}` goes on; `{verb} rollback {on}` gives up",
         COPYING: f"`{verb} run {on}` goes on; `{verb} rollback {on}` gives up",
-        READY: f"`{verb} cutover {on}` asks the gates and switches; `{verb} rollback {on}` gives "
-        "up",
+        READY: _missed(operation)
+        + f"`{verb} cutover {on}` asks the gates and switches; `{verb} rollback {on}` gives up",
         SWITCHING: f"a cutover was interrupted: `{verb} cutover {on}` ends it, `{verb} rollback "
         f"{on}` goes back; ingestion waits for one of them",
         CUT_OVER: (f"edit the spec: {'; '.join(edits)}. Then " if edits else "")
@@ -69,6 +72,17 @@ def next_step(loaded: LoadedSpec, operation: Operation) -> str:
     }.get(operation.state, "this state is not known to this kitestring")
 
 
+def _missed(operation: Operation) -> str:
+    """What to do about gates that the last cutover did not pass."""
+    names = [g.name for g in operation.gates if g.verdict is not Verdict.PASS]
+    if not names:
+        return ""
+    return (
+        f"not met: {', '.join(names)}. Take another model, or hold it to less (`reembed` of the "
+        "collection in the spec). "
+    )
+
+
 def finish_from(loaded: LoadedSpec, operation: Operation) -> int | None:
     """When the old collection may be dropped, ms since the epoch; None before a cutover."""
     if operation.cut_over_at is None:
@@ -81,9 +95,10 @@ def finish_from(loaded: LoadedSpec, operation: Operation) -> int | None:
 
 
 def _status(loaded: LoadedSpec, operation: Operation) -> ReembedStatus:
+    copied, behind = _progress(loaded, operation)
     return ReembedStatus(
-        operation,
-        lag=_lag(loaded, operation),
+        replace(operation, copied=operation.copied if copied is None else copied),
+        lag=behind,
         working=not operation.ended and is_worked_at(loaded, operation.source),
         next=next_step(loaded, operation),
         finish_from=finish_from(loaded, operation) if operation.state == CUT_OVER else None,
@@ -91,16 +106,18 @@ def _status(loaded: LoadedSpec, operation: Operation) -> ReembedStatus:
     )
 
 
-def _lag(loaded: LoadedSpec, operation: Operation) -> int | None:
-    """Rows that ingestion wrote and the copy has not; None where that is not the question."""
+def _progress(loaded: LoadedSpec, operation: Operation) -> tuple[int | None, int | None]:
+    """Rows copied so far, and rows that ingestion wrote and the copy has not; None where that is
+    not the question."""
     if operation.state not in _LAGGING or operation.shadow_id is None:
-        return None
+        return None, None
     if not journal_file(loaded, operation).exists():
-        return None
+        return None, None
     with (
         open_ledger(loaded, create=False) as ledger,
         Journal(journal_file(loaded, operation), operation.shadow_id) as journal,
     ):
-        if journal.fresh or not ledger.has(operation.source):
-            return None
-        return sum(1 for _ in lag(ledger, journal, operation.source))
+        if journal.fresh:
+            return None, None
+        behind = lag(ledger, journal, operation.source) if ledger.has(operation.source) else None
+        return len(journal), None if behind is None else sum(1 for _ in behind)

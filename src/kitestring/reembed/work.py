@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
-from kitestring.clients.embedder import Embedder, make_embedder
+from kitestring.clients.embedder import Embedder, make_cached, make_embedder
+from kitestring.clients.embedder.cache import CachedEmbedder
 from kitestring.clients.milvus.protocol import Milvus
 from kitestring.errors import ReembedRefused
 from kitestring.ingest.ledger import Ledger, open_ledger
@@ -19,6 +20,7 @@ from kitestring.reembed.record import journal_file, operation_for
 from kitestring.reembed.refuse import Change
 from kitestring.reembed.shadow import ensure_shadow
 from kitestring.spec.loaded import LoadedSpec
+from kitestring.spec.models import EmbeddingModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +55,22 @@ def at_work(
             subject=operation.source,
         )
     with (
-        closing(make_embedder(loaded, change.model_to)) as embedder,
+        closing(_embedder(loaded, change.model_to)) as embedder,
         open_ledger(loaded) as ledger,
     ):
-        embedder.embed(["dimension"])  # a wrong one must show before anything is made for it
+        # a wrong one must show before anything is made for it
+        model = embedder.model if isinstance(embedder, CachedEmbedder) else embedder
+        model.embed(["dimension"])
         shadow = ensure_shadow(milvus, change, operation)
         columns = Columns.of(source.schema, change.wanted.fields)
         with Journal(journal_file(loaded, operation), shadow.id) as journal:
             copier = Copier(loaded, milvus, journal, embedder, source, shadow, columns, progress)
             yield Work(journal, ledger, embedder, copier)
+
+
+def _embedder(loaded: LoadedSpec, model: EmbeddingModel) -> Embedder:
+    """The new model, behind the cache of ingestion where the spec has one."""
+    return make_cached(loaded, model) or make_embedder(loaded, model)
 
 
 def under_way(loaded: LoadedSpec, name: str) -> Operation:

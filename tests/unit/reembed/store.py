@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from kitestring.backup.logical.where import parse
 from kitestring.clients.milvus.memory import MemoryCluster, MemoryMilvus
 from kitestring.clients.milvus.protocol import Hit
 from kitestring.model.arrow import arrow_schema
-from kitestring.model.collection import LoadedSegment, Schema, Segment
+from kitestring.model.collection import CollectionInfo, LoadedSegment, Schema, Segment
 from kitestring.model.digest import DYNAMIC_FIELD
 
 Rows = dict[Any, dict[str, Any]]
@@ -65,6 +66,11 @@ class RowsMilvus(MemoryMilvus):
 
     def loaded_segments(self, name: str) -> list[LoadedSegment]:
         return []
+
+    def describe(self, name: str) -> CollectionInfo:
+        info, rows = super().describe(name), self.count(name)
+        built = (replace(i, total_rows=rows, indexed_rows=rows) for i in info.indexes)
+        return replace(info, indexes=tuple(built))
 
     def drop_collection(self, name: str) -> None:
         super().drop_collection(name)

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bench.measure import Result, Skipped, median_of, seconds_of
+from tests.bench.measure import Result, Skipped, cpu_of, median_of, seconds_of
 from tests.e2e import specs
 from tests.e2e.images.build import IMAGES
 from tests.e2e.node.node import Node
@@ -43,6 +43,7 @@ def results() -> Iterator[Result]:
                 bare, _ = median_of(3, lambda: empty.preview().seconds)
                 value, runs = median_of(3, lambda: _unchanged(site.engine))
                 detail = {
+                    "cpu": cpu_of(lambda: _unchanged(site.engine), _part),
                     "without_refresh": round(_unchanged(site.engine, "--refresh=false"), 3),
                     "provider": site.engine.plugin,
                     "stand_in_start": round(_stand_in_start(site.engine), 3),
@@ -57,6 +58,18 @@ def results() -> Iterator[Result]:
                     bare,
                     detail,
                 )
+
+
+def _part(command: list[str]) -> str:
+    """Which part of the engine's work a process is."""
+    text = " ".join(command)
+    parts = {
+        "pulumi-resource-kubernetes": "kubernetes provider",
+        "pulumi.dynamic": "objects' provider",
+        "language-python-exec": "program",
+        "-m pip": "pip, which the engine asks for plugins",
+    }
+    return next((part for words, part in parts.items() if words in text), "engine")
 
 
 def _unchanged(engine: Engine, *flags: str) -> float:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from kitestring import __version__
 
@@ -115,6 +119,35 @@ def seconds_of(act: Callable[[], object]) -> float:
     begun = time.perf_counter()
     act()
     return time.perf_counter() - begun
+
+
+def cpu_of(act: Callable[[], object], name: Callable[[list[str]], str]) -> dict[str, float]:
+    """Seconds of CPU of every process that is started meanwhile, by what `name` makes of its
+    command line. What a process does after the last look at it, 20 ms at most, is missed."""
+    seen: dict[int, tuple[str, float]] = {}
+    ended = threading.Event()
+
+    def look() -> None:
+        there = {p.pid for p in psutil.Process().children(recursive=True)}
+        while not ended.wait(2 * _POLL):
+            for process in psutil.Process().children(recursive=True):
+                with contextlib.suppress(psutil.Error):
+                    if process.pid not in there:
+                        used = process.cpu_times()
+                        called = seen.get(process.pid, ("",))[0] or name(process.cmdline())
+                        seen[process.pid] = (called, used.user + used.system)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        act()
+    finally:
+        ended.set()
+        thread.join()
+    total: dict[str, float] = {}
+    for called, seconds in seen.values():
+        total[called] = round(total.get(called, 0.0) + seconds, 2)
+    return total | {"all": round(sum(seconds for _, seconds in seen.values()), 2)}
 
 
 def machine() -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import pyarrow as pa
@@ -10,6 +10,7 @@ import pytest
 
 from kitestring.backup.restore.differences import definition_differences
 from kitestring.drill.compare import compare_rows, deleted_present, row_comparison
+from kitestring.errors import RowsHidden
 from kitestring.model.backup import CollectionBackup, RowDigest
 from kitestring.model.collection import (
     CollectionInfo,
@@ -73,7 +74,7 @@ class Server:
         self._batches = batches
         self._counted = sum(b.num_rows for b in batches) if counted is None else counted
 
-    def scan(self, _name: str, columns: list[str]) -> list[pa.RecordBatch]:
+    def scan(self, _name: str, columns: list[str]) -> Iterable[pa.RecordBatch]:
         return [b.select(columns) for b in self._batches]
 
     def count(self, _name: str) -> int:
@@ -195,6 +196,21 @@ def test_keys_that_are_there_twice_are_compared_by_the_files() -> None:
     other = replace(wanted.digest, content="0" * 32)
     rows = compare_rows(server, "docs", wanted, None, lambda: other)
     assert (rows.keys_match, rows.content_match) == (True, False)
+
+
+def test_a_row_that_the_api_hides_is_compared_by_the_files() -> None:
+    class Hiding(Server):
+        def scan(self, name: str, columns: list[str]) -> Iterator[pa.RecordBatch]:
+            yield from super().scan(name, columns)
+            raise RowsHidden("1 row of the largest key")
+
+    wanted = replace(WANTED, digest=replace(WANTED.digest, rows=4))
+    server = Hiding([BATCH], counted=4)
+    alone = compare_rows(server, "docs", wanted)
+    assert (alone.keys_match, alone.content_match) == (False, False)
+    rows = compare_rows(server, "docs", wanted, None, lambda: wanted.digest)
+    assert (rows.keys_match, rows.content_match) == (True, True)
+    assert "largest key" in rows.reasons[0]
 
 
 def test_files_do_not_excuse_a_wrong_count() -> None:

@@ -219,3 +219,11 @@ def test_a_spec_without_a_deployment_is_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(DrillRefused, match="no `deployment`"), deployed(load(file), "d", MANIFEST):
         pytest.fail("it does not stand")
+
+
+def test_a_drill_has_one_target(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from kitestring.cli import cli, run
+
+    both = ["drill", "run", "--target", "kubernetes", "--target-spec", str(tmp_path / "x.yaml")]
+    assert run(cli, both, "kitestring") == 64
+    assert "name two targets" in capsys.readouterr().err

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from kitestring.backup.catalog import Catalog
 from kitestring.backup.job import Leftover, forget
-from kitestring.errors import ManifestUnreadable
+from kitestring.backup.unneeded import names_of
 from kitestring.model.backup import BackupManifest
 
 
@@ -40,13 +40,5 @@ def sweep(
 
 
 def _named(catalog: Catalog, made: BackupManifest) -> set[str] | None:
-    named: set[str] = set()
-    for summary in catalog.summaries():
-        if summary.id == made.id:
-            continue
-        try:
-            manifest = catalog.manifest(summary.id)
-        except ManifestUnreadable:
-            return None
-        named |= {o.key for c in manifest.collections for o in c.objects}
-    return named
+    found = names_of(catalog, [s.id for s in catalog.summaries() if s.id != made.id])
+    return None if found.unread else found.keys

@@ -190,14 +190,6 @@ class Catalog:
             ManifestUnreadable: it is missing, cut short, or not what its summary says; or the
                 spec wants it signed, and it is not signed by a trusted key.
         """
-        return self._documents.decoded(self._believed(backup_id), backup_id)
-
-    def keys(self, backup_id: str) -> frozenset[str]:
-        """The keys of all objects that a backup's manifest names; raises as `manifest` does."""
-        return self._documents.keys(self._believed(backup_id), backup_id)
-
-    def _believed(self, backup_id: str) -> bytes:
-        """The bytes of a manifest that is what its signature or its summary says."""
         names = self._documents.names(backup_id)
         if self._trust.demanded and MANIFEST in names:
             data = self._documents.manifest(backup_id)
@@ -209,7 +201,7 @@ class Catalog:
                     hint=error.hint or "use another backup; `kitestring backup list` shows them",
                     subject=backup_id,
                 ) from None
-            return data
+            return self._documents.decoded(data, backup_id)
         summary = self._documents.summary(backup_id, names)
         if not summary.readable:
             raise ManifestUnreadable(
@@ -225,7 +217,7 @@ class Catalog:
                 hint="use another backup; `kitestring backup list` shows them",
                 subject=backup_id,
             )
-        return data
+        return self._documents.decoded(data, backup_id)
 
     def mark_verified(self, backup_id: str, tier: str, *, anew: bool = False) -> bool:
         """Notes in the summary that a verification of that tier has passed just now; one that has

@@ -5,10 +5,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
 
 from kitestring.backup.summaries import unreadable
 from kitestring.backup.trust import Trust
@@ -93,24 +90,21 @@ class Documents:
 
     def decoded(self, data: bytes, id_: str) -> BackupManifest:
         """The manifest whose bytes are `data`. Raises ManifestUnreadable."""
-        with _readable(id_):
-            return from_plain(BackupManifest, _plain(data, id_))
-
-    def keys(self, data: bytes, id_: str) -> frozenset[str]:
-        """The keys of all objects that a manifest names, without building it: that takes ten
-        times as long. Raises ManifestUnreadable."""
-        found: set[str] = set()
-        with _readable(id_):
-            left: list[Any] = [_plain(data, id_)["collections"]]
-        while left:
-            value = left.pop()
-            if isinstance(value, list):
-                left += value
-            elif isinstance(value, dict):
-                if isinstance(value.get("key"), str):
-                    found.add(value["key"])
-                left += value.values()
-        return frozenset(found)
+        try:
+            plain = json.loads(data)
+            version = plain["schema_version"]
+            if version != MANIFEST_VERSION:
+                raise ValueError(f"it is of version {version}, this tool knows {MANIFEST_VERSION}")
+            manifest = from_plain(BackupManifest, plain)
+            if manifest.id != id_:
+                raise ValueError(f"it is that of {manifest.id}")
+        except (ValueError, KeyError, TypeError) as error:
+            raise ManifestUnreadable(
+                f"the manifest of {id_} can't be read: {error}",
+                hint="use another backup; `kitestring backup list` shows them",
+                subject=id_,
+            ) from None
+        return manifest
 
     def put_summary(self, summary: BackupSummary) -> None:
         """Writes a summary in its place, as it is."""
@@ -126,28 +120,6 @@ class Documents:
         except ObjectMissing:
             signature = None
         self.trust.check(data, id_, signature)
-
-
-@contextmanager
-def _readable(id_: str) -> Iterator[None]:
-    try:
-        yield
-    except (ValueError, KeyError, TypeError) as error:
-        raise ManifestUnreadable(
-            f"the manifest of {id_} can't be read: {error}",
-            hint="use another backup; `kitestring backup list` shows them",
-            subject=id_,
-        ) from None
-
-
-def _plain(data: bytes, id_: str) -> Any:
-    plain = json.loads(data)
-    version = plain["schema_version"]
-    if version != MANIFEST_VERSION:
-        raise ValueError(f"it is of version {version}, this tool knows {MANIFEST_VERSION}")
-    if plain["id"] != id_:
-        raise ValueError(f"it is that of {plain['id']}")
-    return plain
 
 
 def _checked(id_: str) -> str:

@@ -11,7 +11,6 @@ import pytest
 
 from kitestring.backup.catalog import Catalog, open_catalog
 from kitestring.backup.create import create_backup
-from kitestring.backup.logical.create import create_logical
 from kitestring.backup.verify import verify
 from kitestring.clients.store.memory import MemoryStore
 from kitestring.errors import BackupNotFound, BackupRefused, ManifestUnreadable
@@ -117,16 +116,6 @@ def test_listing_reads_no_manifest(
     assert len(Catalog(store).summaries()) == 2
     assert all(key.endswith("summary.json") for key in read)
     assert len(read) == 2
-
-
-def test_the_keys_of_a_manifest_are_those_of_its_objects(server: Any, loaded: LoadedSpec) -> None:
-    catalog = open_catalog(loaded)
-    create_logical(loaded, server)
-    server.delete("docs", ["k001"])  # of a file some rows are gone: an object of its own
-    for made in (create_backup(loaded, server), create_logical(loaded, server)):
-        named = {o.key for c in made.collections for o in c.objects}
-        assert len(named) > 2
-        assert catalog.keys(made.id) == named
 
 
 def test_a_verification_is_noted(

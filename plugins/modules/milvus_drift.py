@@ -10,7 +10,9 @@ module: milvus_drift
 short_description: Compares a cluster with its spec
 version_added: 0.1.0
 author: The Kitestring authors (@kitestring)
-description: Runs the checks of C(kitestring drift) and returns what they find. It changes nothing.
+description:
+  - Runs the checks of C(kitestring drift) and returns what they find. The cluster is not changed,
+    and so the module never says that it is; a O(report) is written anew each time.
 extends_documentation_fragment: kitestring.milvus.spec
 options:
   only:
@@ -22,6 +24,17 @@ options:
     description: Read all rows, for the checks that need them.
     type: bool
     default: true
+  baseline:
+    description: A file that C(kitestring drift --write-baseline) wrote; what it names is not new.
+    type: path
+  report:
+    description: Where a report is written on the managed host, also in check mode; none by default.
+    type: path
+  report_format:
+    description: The format of the report.
+    type: str
+    choices: [text, json, junit, sarif, markdown, html, prometheus]
+    default: html
   fail_on_drift:
     description: Fail when the verdict is V(fail).
     type: bool
@@ -35,6 +48,11 @@ EXAMPLES = r"""
     only: [index, alias]
     rows: false
   register: drift
+
+- name: Write a page of everything that differs
+  kitestring.milvus.milvus_drift:
+    spec: /etc/kitestring/prod.yaml
+    report: /var/www/drift.html
 """
 
 RETURN = r"""
@@ -43,9 +61,7 @@ verdict:
   returned: always, once the cluster was observed
   type: str
 findings:
-  description:
-    - What was found, the gravest first.
-    - One whose C(accepted) is not null is suppressed in the spec, and does not count.
+  description: What was found, the gravest first.
   returned: always, once the cluster was observed
   type: list
   elements: dict
@@ -64,16 +80,27 @@ from ansible_collections.kitestring.milvus.plugins.module_utils.bridge import fa
 
 def work(module, loaded):
     """Observes and compares."""
-    from kitestring.drift.run import detect
-    from kitestring.model.evidence import Evidence
+    from pathlib import Path
 
-    without = () if module.params["rows"] else (Evidence.ROWS,)
-    report = detect(loaded, only=module.params["only"], without=without)
+    from kitestring.clients.textfile import write_whole
+    from kitestring.drift import compare
+    from kitestring.model.evidence import Evidence
+    from kitestring.render.formats import rendered_drift
+
+    asked = module.params
+    report = compare(
+        loaded,
+        baseline_file=Path(asked["baseline"]) if asked["baseline"] else None,
+        only=asked["only"],
+        without=[] if asked["rows"] else [Evidence.ROWS],
+    )
+    if asked["report"]:
+        write_whole(Path(asked["report"]), rendered_drift(report, asked["report_format"]))
     answer = {
         "verdict": report.verdict.value,
         "findings": [f.as_dict() for f in report.findings],
     }
-    if report.exit_code == 2 and module.params["fail_on_drift"]:
+    if report.exit_code == 2 and asked["fail_on_drift"]:
         told = "; ".join(f"{f.subject}: {f.message}" for f in report.counted)
         fail(module, told, "drift.found", "kitestring drift", **answer)
     return answer
@@ -86,6 +113,13 @@ def main():
         only={"type": "list", "elements": "str", "default": []},
         rows={"type": "bool", "default": True},
         fail_on_drift={"type": "bool", "default": False},
+        baseline={"type": "path"},
+        report={"type": "path"},
+        report_format={
+            "type": "str",
+            "choices": ["text", "json", "junit", "sarif", "markdown", "html", "prometheus"],
+            "default": "html",
+        },
     )
 
 

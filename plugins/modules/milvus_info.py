@@ -22,6 +22,11 @@ options:
     elements: str
     choices: [schedule, server]
     default: [schedule]
+  upgrade_to:
+    description:
+      - A version of Milvus, such as V(2.5.16). Asks the server which one it runs, and tells whether
+        a live cluster may go from that to this.
+    type: str
 """
 
 EXAMPLES = r"""
@@ -45,7 +50,7 @@ spec_file:
   returned: success
   type: str
 schedule:
-  description: The cron entries of C(compaction), C(backup) and C(drill).
+  description: The cron entries of C(compaction), C(backup), C(drill), C(embedding) and C(drift).
   returned: with V(schedule) in O(gather)
   type: dict
 cron:
@@ -57,6 +62,12 @@ secrets_of_environment:
   returned: with V(schedule) in O(gather)
   type: list
   elements: str
+upgrade:
+  description:
+    - Whether the step is C(allowed), with C(reason) and C(hint) where it is not, and C(notes).
+    - C(order) has the roles in the order in which they roll.
+  returned: with O(upgrade_to)
+  type: dict
 server:
   description: Version of the server, and its collections with rows and load state and aliases.
   returned: with V(server) in O(gather)
@@ -76,13 +87,16 @@ from ansible_collections.kitestring.milvus.plugins.module_utils.bridge import ru
 
 def work(module, loaded):
     """Collects the facts asked for."""
-    from kitestring.enforce.facts import schedule_facts, server_facts
+    from kitestring.enforce.facts import schedule_facts, server_facts, upgrade_facts
+
+    wanted = module.params["upgrade_to"]
 
     return {
         "cluster": loaded.spec.cluster.name,
         "spec_file": str(loaded.file.resolve()),
         **(schedule_facts(loaded) if "schedule" in module.params["gather"] else {}),
         **({"server": server_facts(loaded)} if "server" in module.params["gather"] else {}),
+        **({"upgrade": upgrade_facts(loaded, wanted)} if wanted else {}),
     }
 
 
@@ -96,6 +110,7 @@ def main():
             "choices": ["schedule", "server"],
             "default": ["schedule"],
         },
+        upgrade_to={"type": "str"},
     )
 
 

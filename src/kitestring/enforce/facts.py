@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from kitestring.enforce.schedule import VERBS, cron_entry, probe_cron, secrets_of_environment
+from kitestring.errors import UsageError
+from kitestring.model.versions import MilvusVersion, Refused, upgrade
 from kitestring.spec.loaded import LoadedSpec
 
 
@@ -40,3 +42,27 @@ def server_facts(loaded: LoadedSpec) -> dict[str, Any]:
                 for info in infos
             },
         }
+
+
+def upgrade_facts(loaded: LoadedSpec, version: str) -> dict[str, Any]:
+    """Whether the spec's server may go from the version that it runs to another.
+
+    Raises:
+        UsageError: that is no version.
+        MilvusError, LocalNotRunning, SecretMissing: the server could not be asked.
+    """
+    from kitestring.clients.milvus.connect import connect
+
+    try:
+        wanted = MilvusVersion.parse(version)
+    except ValueError as error:
+        raise UsageError(str(error), hint="such as 2.5.16", subject=version) from None
+    with connect(loaded) as milvus:
+        running = MilvusVersion.of_server(milvus.version())
+    deployment = loaded.spec.deployment
+    found = upgrade(running, wanted, deployment.mode if deployment else "standalone")
+    if isinstance(found, Refused):
+        return {"allowed": False, "from": str(running), "reason": found.reason, "hint": found.hint,
+                "order": [], "notes": []}  # fmt: skip
+    return {"allowed": True, "from": str(running), "reason": "", "hint": "",
+            "order": list(found.order), "notes": list(found.notes)}  # fmt: skip

@@ -37,6 +37,7 @@ Role = Literal[
 Log = Literal["rocksmq", "kafka", "pulsar", "woodpecker"]
 
 _TEXT = re.compile(r"v?(\d+)\.(\d+)\.(\d+)")
+_SERVER = re.compile(r"v?\d+\.\d+\.\d+")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -58,6 +59,16 @@ class MilvusVersion:
         if found is None:
             raise ValueError(f"`{text}` is no version of Milvus: write three numbers, as in 2.5.16")
         return cls(*map(int, found.groups()))
+
+    @classmethod
+    def of_server(cls, text: str) -> MilvusVersion:
+        """The version that a server says it is, without what follows, as in `v2.3.5-dev`.
+
+        Raises:
+            ValueError: it does not begin with a version.
+        """
+        found = _SERVER.match(text.strip())
+        return cls.parse(found[0] if found else text)
 
     @property
     def line(self) -> tuple[int, int]:

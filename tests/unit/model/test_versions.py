@@ -135,3 +135,13 @@ def test_a_patch_taken_back_rolls_in_reverse_and_says_what_it_risks() -> None:
 @pytest.mark.parametrize("mode", ["standalone", "cluster"])
 def test_upgrades_that_are_refused(old: str, new: str, reason: str, hint: str, mode: Mode) -> None:
     assert upgrade(V(old), V(new), mode) == Refused(reason, hint)
+
+
+@pytest.mark.parametrize("text", ["2.3.5", "v2.3.5", "v2.3.5-dev", "2.3.5-lite+1"])
+def test_what_a_server_says_it_is(text):
+    assert MilvusVersion.of_server(text) == MilvusVersion(2, 3, 5)
+
+
+def test_a_server_that_says_no_version():
+    with pytest.raises(ValueError, match="no version of Milvus"):
+        MilvusVersion.of_server("unknown")

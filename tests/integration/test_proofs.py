@@ -196,3 +196,25 @@ def test_a_saturated_node_by_the_servers_own_metrics(spec_for, milvus, unique, v
         "capacity.rows": "warn",
         "capacity.blast-radius": "info",
     }
+
+
+def test_settings_that_were_changed_by_hand(spec_for, milvus, unique):
+    name = unique("c")
+    loaded = spec_for(
+        {"name": name, "consistency": "Strong"}, database={"properties": {"x": "1"}}, **NO_BACKUP
+    )
+    spec = loaded.spec.collections[0]
+    milvus.create_collection(name, collection_schema(loaded.spec, spec), consistency="Strong")
+    only = ["config.expiry", "config.unmanaged", "config.consistency"]
+    assert detect(loaded, only=only).exit_code == 0
+    # a server of 2.3 can't tell the settings of a database: that is no pass
+    assert detect(loaded, only=["config.database"]).exit_code == 3
+
+    milvus.admin.alter_collection(name, {"collection.ttl.seconds": "86400"})
+    weak = spec_for({"name": name, "consistency": "Eventually"}, **NO_BACKUP)
+    report = detect(weak, only=["config"])
+    assert report.exit_code == 2
+    assert {f.check: f.observed for f in report.findings} == {
+        "config.expiry": "86400 s",
+        "config.consistency": "Strong",
+    }

@@ -56,6 +56,7 @@ def _create_collection(
         shards=collection.shards,
         properties=collection.properties or None,
         partitions=collection.partitions,
+        consistency=collection.consistency or "Bounded",
     )
     return True
 

@@ -58,6 +58,7 @@ def ensure_collection(
             shards=wanted.shards,
             properties=wanted.properties,
             partitions=wanted.partitions,
+            consistency=wanted.consistency or "Bounded",
         )
         made.append(f"collection `{name}`")
     info = milvus.describe(name)

@@ -10,6 +10,7 @@ from kitestring.model.backup import BackupSummary
 from kitestring.model.canary import CanaryEvidence
 from kitestring.model.collection import CollectionInfo, LoadedSegment, ResourceGroup, Segment
 from kitestring.model.corpus import CorpusSeen
+from kitestring.model.database import DatabaseSeen
 from kitestring.model.drill import DrillSummary
 from kitestring.model.infra import InfraSnapshot
 from kitestring.model.nodes import NodesSeen
@@ -80,6 +81,7 @@ class Snapshot:
     drills: tuple[DrillSummary, ...] = ()
     infra: InfraSnapshot | None = None  # None: Kubernetes was not looked at
     resource_groups: tuple[ResourceGroup, ...] | None = None  # None: they were not asked for
+    database: DatabaseSeen | None = None  # None: its settings were not asked for
     nodes: NodesSeen | None = None  # None: metrics were not asked for
     access: AccessSeen | None = None  # None: it was not asked for
     seconds: float = 0.0

@@ -42,7 +42,9 @@ def declared_objects(loaded: LoadedSpec, way: Way | None = None) -> Iterator[Dec
     base: tuple[str, ...] = ()
     if database != "default":
         name = f"database-{database}"
-        yield Declared("database", name, {**connection, "name": database})
+        properties = loaded.spec.database.properties if loaded.spec.database else {}
+        settings = {"properties": dict(properties)} if properties else {}
+        yield Declared("database", name, {**connection, "name": database, **settings})
         base = (name,)
     within = {**connection, "database": database}
     for group in loaded.spec.resource_groups:
@@ -62,6 +64,8 @@ def _collection(
         **plain_schema(collection_schema(loaded.spec, spec)),
         "shards": spec.shards,
     }
+    if spec.consistency:
+        props["consistency"] = spec.consistency
     if spec.properties:
         props["properties"] = dict(spec.properties)
     own = f"collection-{name}"

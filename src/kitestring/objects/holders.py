@@ -132,6 +132,8 @@ class Collection(Kind):
             found["fields"] = wanted["fields"]  # sizes that the spec leaves open
         keys = wanted.get("properties", info.properties)
         found["properties"] = {k: info.properties[k] for k in keys if k in info.properties}
+        if "consistency" in wanted:  # it is given at the making: `config.consistency` tells drift
+            found["consistency"] = wanted["consistency"]
         if not _can_describe(server.version()) and "description" in wanted:
             found["description"] = wanted["description"]
         return _without_empty(found)
@@ -142,6 +144,7 @@ class Collection(Kind):
             schema_from(wanted),
             shards=int(wanted.get("shards", 1)),
             properties=wanted.get("properties") or None,
+            consistency=str(wanted.get("consistency", "Bounded")),
         )
 
     def change(

@@ -10,6 +10,7 @@ from kitestring.model.snapshot import Snapshot
 from kitestring.observe.access import probe_access
 from kitestring.observe.canary import take_canaries
 from kitestring.observe.corpus import probe_corpora
+from kitestring.observe.database import probe_database
 from kitestring.observe.groups import observe_groups
 from kitestring.observe.nodes import probe_nodes
 from kitestring.observe.recall import probe_recall
@@ -20,6 +21,7 @@ from kitestring.spec.loaded import LoadedSpec
 Probe = Callable[[LoadedSpec, Milvus, Snapshot], Snapshot]
 
 PROBES: Mapping[Evidence, Probe] = {
+    Evidence.CONFIG: probe_database,
     Evidence.RETRIEVAL: probe_retrieval,
     Evidence.METRICS: probe_nodes,
     Evidence.ACCESS: probe_access,

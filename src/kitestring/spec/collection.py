@@ -213,6 +213,11 @@ class CollectionSpec(Model):
     properties: dict[str, str] = Field(
         {}, description='such as `{collection.ttl.seconds: "86400"}`'
     )
+    consistency: Literal["Strong", "Session", "Bounded", "Eventually"] | None = Field(
+        None,
+        description="of a search that does not name one; omit for Bounded, and to leave a "
+        "collection alone that has another: it can't be changed later",
+    )
     indexes: list[IndexSpec] = Field([], description="at most one for each field")
     search: Search = Field(Search(), description="how clients search")
     load: Load = Field(Load(), description="whether and how often it is loaded")

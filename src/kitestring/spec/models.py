@@ -20,6 +20,7 @@ from kitestring.spec.collection import (
     Search,
 )
 from kitestring.spec.connection import Cluster, Connection, PortForward, Tls
+from kitestring.spec.database import Database
 from kitestring.spec.day2 import (
     BackupSchedule,
     CompactionPolicy,
@@ -112,6 +113,9 @@ class Spec(Model):
         None, description="what a drill and the backup checks hold the cluster to"
     )
     ingest: Ingest = Field(Ingest(), description="how documents are written")
+    database: Database | None = Field(
+        None, description="settings of the connection's database; omit to leave them alone"
+    )
     metrics: Metrics | None = Field(
         None, description="the query nodes' metrics; omit to have drift runs leave them alone"
     )

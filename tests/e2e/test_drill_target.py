@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +19,20 @@ from kitestring.clients.milvus.client import MilvusServer
 from kitestring.local import running
 from kitestring.model.collection import Field, Index, Schema
 from tests.e2e.node.node import Node
+from tests.e2e.site import eventually
 from tests.e2e.specs import REGISTRY, SMALL, TINY
 from tests.remote_storage import remote_storage
 
+Command = Callable[..., subprocess.Popen[str]]
 ROWS = 500
 SCHEMA = Schema((Field("id", "INT64", primary=True), Field("v", "FLOAT_VECTOR", dim=8)))
 
 
-@pytest.fixture
-def spec(
-    node: Node, tmp_path: Path, moto: str, s3_client: Any, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Path]:
+@pytest.fixture(scope="module")
+def spec(moto: str, s3_client: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A server on this machine with a collection, its segments in a bucket, and a spec that says
     what it would be on Kubernetes."""
-    monkeypatch.setenv("KS_USER", "user")
-    monkeypatch.setenv("KS_SECRET", "a-secret")
+    tmp_path = tmp_path_factory.mktemp("drilled")
     s3_client.create_bucket(Bucket="source")
     settings = remote_storage(moto, "source", "files")
     vectors = np.random.default_rng(1).standard_normal((ROWS, 8)).astype(np.float32)
@@ -76,27 +77,49 @@ def spec(
         yield file
 
 
-def test_a_drill_stands_on_kubernetes_and_leaves_nothing(
-    node: Node, spec: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("KUBECONFIG", str(node.kubeconfig))
+@pytest.fixture(scope="module")
+def command(node: Node, spec: Path) -> Command:
+    """Starts a verb on the spec."""
+    keys = {"KUBECONFIG": str(node.kubeconfig), "KS_USER": "user", "KS_SECRET": "a-secret"}
 
-    def kitestring(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
+    def start(*arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
             [sys.executable, "-m", "kitestring", *arguments, "--spec", str(spec)],
-            capture_output=True, text=True, timeout=600, check=False,
+            env={**os.environ, **keys}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
 
-    made = kitestring("backup", "create", "--method", "physical")
-    assert made.returncode == 0, made.stderr
-    done = kitestring("drill", "run", "--target", "kubernetes", "--output", "json")
-    assert done.returncode == 0, done.stderr + done.stdout
-    record = json.loads(done.stdout)
+    made = start("backup", "create", "--method", "physical")
+    _, said = made.communicate(timeout=120)
+    assert made.returncode == 0, said
+    return start
+
+
+def left(node: Node) -> list[str]:
+    """Namespaces and volumes of drills."""
+    found = []
+    for kind in ("namespaces", "persistentvolumes"):
+        items = json.loads(node.kubectl("get", kind, "-o", "json"))["items"]
+        found += [i["metadata"]["name"] for i in items if "kitestring-drill-" in json.dumps(i)]
+    return found
+
+
+def test_a_drill_stands_on_kubernetes_and_leaves_nothing(node: Node, command: Command) -> None:
+    drill = command("drill", "run", "--target", "kubernetes", "--output", "json")
+    told, said = drill.communicate(timeout=600)
+    assert drill.returncode == 0, said + told
+    record = json.loads(told)
     assert (record["passed"], record["target"]) == (True, "kubernetes")
     (score,) = record["collections"]
     assert (score["rows_restored"], score["content_match"], score["deleted_present"]) == (
         ROWS - 2, True, 0,
     )  # fmt: skip
-    for kind in ("namespaces", "persistentvolumes"):
-        left = node.kubectl("get", kind, "-o", "json")
-        assert "kitestring-drill-" not in left, left
+    assert left(node) == []
+
+
+def test_a_drill_that_is_interrupted_leaves_nothing(node: Node, command: Command) -> None:
+    drill = command("drill", "run", "--target", "kubernetes")
+    eventually(lambda: bool(left(node)), what="the drill's namespace is there")
+    drill.send_signal(signal.SIGINT)
+    _, said = drill.communicate(timeout=600)
+    assert drill.returncode == 130, said
+    eventually(lambda: not left(node), what="the drill's namespace is gone")

@@ -322,12 +322,20 @@ class Ledger:
                 [(run.collection, tenant, doc) for doc in documents],
             )
 
-    def hand_over(self, run: Run, source: str, model: str, embedded_at: int) -> int:
+    def hand_over(
+        self,
+        run: Run,
+        source: str,
+        model: str,
+        embedded_at: int,
+        digests: Mapping[tuple[str, str], str],
+    ) -> int:
         """Gives the run's collection the rows and documents of `source`, embedded by another
         model, in place of what the ledger has of it; returns the number of rows.
 
-        Documents keep their digests, which name the old model: the next ingestion looks at each
-        document once more, and embeds none that is unchanged.
+        `digests` are those of documents, by tenant and id, under the new model. The others keep
+        theirs, which name the old one: the next ingestion looks at each such document once more,
+        and embeds none that is unchanged.
         """
         with self._checkpoint(run):
             for table in ("rows", "documents"):
@@ -343,6 +351,11 @@ class Ledger:
                 " SELECT ?, tenant, doc_id, digest, state, chunks, root"
                 " FROM documents WHERE collection = ?",
                 (run.collection, source),
+            )
+            self._db.executemany(
+                "UPDATE documents SET digest = ?"
+                " WHERE collection = ? AND tenant = ? AND doc_id = ?",
+                [(digest, run.collection, *document) for document, digest in digests.items()],
             )
         return int(entered.rowcount)
 

@@ -9,6 +9,7 @@ resolves asks the server who owns the alias, and gets the model of that collecti
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
@@ -27,6 +28,7 @@ from kitestring.model.reembed import (
     Operation,
 )
 from kitestring.model.registry import Registry
+from kitestring.reembed.digests import renewed_digests
 from kitestring.reembed.gates import ROW_GATES, measure
 from kitestring.reembed.record import held, now_ms, save
 from kitestring.reembed.refuse import Change, change_for
@@ -100,7 +102,8 @@ def cutover(
                 if not met:
                     return CutoverReport(operation, 0)
                 operation = save(loaded, operation, state=SWITCHING)
-            return CutoverReport(_switch(loaded, milvus, operation, work), 0)
+            digests = renewed_digests(loaded, work.ledger, change, work.copier.source.schema)
+            return CutoverReport(_switch(loaded, milvus, operation, work, digests), 0)
 
 
 def _gates(
@@ -123,13 +126,19 @@ def _gates(
     return gates
 
 
-def _switch(loaded: LoadedSpec, milvus: Milvus, operation: Operation, work: Work) -> Operation:
+def _switch(
+    loaded: LoadedSpec,
+    milvus: Milvus,
+    operation: Operation,
+    work: Work,
+    digests: Mapping[tuple[str, str], str],
+) -> Operation:
     start = time.perf_counter()
     point_at(loaded, operation, operation.source, switching=True)
     ledger = work.ledger
     if ledger.has(operation.source):
         with ledger.run(operation.shadow) as run:
-            ledger.hand_over(run, operation.source, operation.model_to, now_ms())
+            ledger.hand_over(run, operation.source, operation.model_to, now_ms(), digests)
             ledger.bind(run, work.copier.shadow.id)
     move_aliases(milvus, operation, operation.shadow)
     point_at(loaded, operation, operation.shadow)

@@ -119,6 +119,21 @@ def test_ingestion_while_the_copy_runs_ends_up_in_both(site: Site) -> None:
         assert set(ledger.labels("docs_v2")) == {(TO, "sentence/64/0/1")}
 
 
+def test_documents_of_the_corpus_are_known_as_written_under_the_new_model(site: Site) -> None:
+    site.edit("    aliases: [docs]", "    corpus: {path: corpus}\n    aliases: [docs]")
+
+    def digests(name: str) -> dict[str, str]:
+        with open_ledger(site.loaded()) as ledger:
+            return {doc: d.digest for doc, d in ledger.documents(name, "default").items()}
+
+    switched(site)
+    after = digests("docs_v2")
+    assert after.keys() == digests("docs_v1").keys()
+    assert set(after.values()).isdisjoint(digests("docs_v1").values())
+    site.ingest()
+    assert digests("docs_v2") == after
+
+
 def test_rows_that_no_ledger_knows_are_taken_at_the_cutover(site: Site) -> None:
     copied(site)
     stored = site.milvus.rows("docs_v1")

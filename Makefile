@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 JOBS ?= 2
 TARGET ?= embedded
 
-.PHONY: help demo test test-ray lint unit e2e node-up node-down kind-up kind-down bench bench-backup bench-reconcile bench-drift lock docs clean
+.PHONY: help demo test test-ray lint unit e2e node-up node-down kind-up kind-down bench bench-backup bench-reconcile bench-drift bench-canary lock docs clean
 
 help:
 	@echo "make demo    the whole loop on a real Milvus on this machine;"
@@ -24,6 +24,7 @@ help:
 	@echo "make bench-drift     faults planted in a real Milvus, found and falsely reported;"
 	@echo "             BENCH_FLAGS='--rows 1000000', '--clean-runs 5', '--seed N'"
 	@echo "make bench-reconcile    rows against the ledger, 1 to 10 million, and a real scan"
+	@echo "make bench-canary    false alarms and detection of the embedding canary, against the theory"
 	@echo "make docs    the generated reference pages and the JSON Schema"
 	@echo "make lock    requirements/*.txt from pyproject.toml"
 
@@ -94,6 +95,9 @@ bench-drift: $(STAMP)
 
 bench-reconcile: $(STAMP)
 	$(BIN)/python -m tests.bench reconcile
+
+bench-canary: $(STAMP)
+	$(BIN)/python -m tests.bench.canary $(BENCH_FLAGS)
 
 bench-backup: $(STAMP)
 	$(BIN)/python -m tests.bench.backup $(BENCH_FLAGS)

@@ -36,6 +36,7 @@ ENCODER = "embedding.query-encoder"
 CONTENT = "embedding.content-drift"
 
 CONTENT_ALPHA = 0.01  # it only warns; 999 permutations give no p value below 0.001
+_DOUBT = 0.05
 _REPEATABLE = 1 - 1e-6
 _LENGTH = 0.01  # part by which the mean norm of the probes may differ
 
@@ -86,14 +87,16 @@ def _ranked(pair: Pair, seen: CanaryEvidence, chance: float) -> Iterator[Finding
     k = found.below.count
     if not k:
         return
-    certain = needed is not None and chance <= ALPHA
+    repeatable = reference.repeatability >= _REPEATABLE
+    severity = graded(chance, repeatable=repeatable)
+    certain = severity is Severity.FAIL
     sample = f"{k:,} of {rows_text(found.rows)}"
     if found.first_rows:
         sample += f" ({found.first_below:,} of the first {found.first_rows:,})"
     changed = seen.query is not None and bool(seen.query.changed)
     yield Finding(
         CANARY,
-        Severity.FAIL if certain else Severity.WARN,
+        severity,
         pair.subject,
         f"{sample} are not what `{seen.model}` gives for their text"
         f"{examples_text(found.below.examples)}",
@@ -115,6 +118,20 @@ def _ranked(pair: Pair, seen: CanaryEvidence, chance: float) -> Iterator[Finding
         + command(pair.loaded, "embedding check", "--rows", str(4 * found.rows)),
         location=pair.locate("canary"),
     )  # fmt: skip
+
+
+def graded(chance: float, *, repeatable: bool) -> Severity:
+    """How grave it is that some rows are below the least cosine of the sign-off.
+
+    A model that repeats itself gives a right row no other cosine: each one below is a fact. Of
+    another, rows within chance are told as info.
+
+    Args:
+        chance: of so many by chance alone, corrected for the number of collections.
+    """
+    if chance <= ALPHA:
+        return Severity.FAIL
+    return Severity.WARN if repeatable or chance <= _DOUBT else Severity.INFO
 
 
 def _sees(rows: int, needed: int | None) -> str:
@@ -354,7 +371,8 @@ CHECKS = (
         canary,
         meaning="Stored texts were embedded again, and more of them are farther from their stored "
         "vector than any at the sign-off than chance allows: those rows are another model's, "
-        "whatever their label says. A few are a warning: twice as many rows were looked at then. "
+        "whatever their label says. A few are a warning: twice as many rows were looked at then; "
+        "info, if the model does not repeat itself and chance explains them. "
         "A missing text or a model that does not answer is inconclusive.",
         cause="A job wrote vectors of another model under this one's label, texts were changed "
         "without their vectors, or the model behind the endpoint was exchanged.",

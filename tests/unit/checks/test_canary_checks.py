@@ -92,6 +92,17 @@ def test_a_second_sample_needs_more(asked, with_canary):
     assert finding.severity == "fail"
 
 
+@pytest.mark.parametrize(("k", "severity"), [(1, "info"), (3, "info"), (5, "warn"), (9, "fail")])
+def test_a_model_that_does_not_repeat_itself_is_given_what_chance_explains(
+    asked, with_canary, k, severity
+):
+    snapshot = with_canary(
+        reembedded=below(k, 600, first_rows=300), reference=Reference(1, 1000, 0.8, 0.85)
+    )
+    (finding,) = told(asked, snapshot)
+    assert finding.severity == severity
+
+
 def test_several_collections_are_corrected_for(spec_from, with_canary):
     """Six of 300 is a rare chance, and not so rare among ten collections."""
     text = "  - name: docs\n    model: words@1\n"

@@ -1,9 +1,9 @@
 """False alarms and detection of the canary, against the theory; writes `.bench/canary.json`.
 
-    python -m tests.bench.canary [--runs 2000] [--clean 200000] [--server-runs 6 | --no-server]
+    python -m tests.bench.canary [--runs 1000] [--clean 200000] [--server-runs 10 | --no-server]
 
 Rows of the one hashing model are planted among those of the other, under the right label. First
-without a server, many times: the rows that the canary's own sampling chooses from 20,000 are judged
+without a server, many times: the rows that the canary's own sampling chooses from 6,000 are judged
 by its own test, for a model that repeats itself and for one that does not. Clean runs are drawn by
 the hundred thousand, since false alarms are rare. Then on a real Milvus, through
 `kitestring embedding check`'s own code. Intervals are 95% (Wilson). Exit code 2 where a rate is not
@@ -38,7 +38,7 @@ from tests.bench.measure import machine
 
 OUT = Path(".bench") / "canary.json"
 RATES = (0.0, 0.01, 0.02, 0.05, 0.20)
-POPULATION, REFERENCE, ROWS, DIM = 20_000, 1000, 300, 64
+POPULATION, REFERENCE, ROWS, DIM = 6_000, 1000, 300, 64
 TOLD = ("warn", "fail")
 NOISES = 8  # draws of the noise of a model that does not repeat itself
 WORDS = [a + b for a in ("ka", "lo", "mi", "te", "ru") for b in ("ne", "sto", "ver", "dal", "pi")]
@@ -87,9 +87,9 @@ HEAD = "                        runs    failed  95% interval           theory   
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.canary")
-    parser.add_argument("--runs", type=int, default=2000)
+    parser.add_argument("--runs", type=int, default=1000)
     parser.add_argument("--clean", type=int, default=200_000)
-    parser.add_argument("--server-runs", type=int, default=6)
+    parser.add_argument("--server-runs", type=int, default=10)
     parser.add_argument("--no-server", action="store_true")
     given = parser.parse_args()
     lines: list[Line] = []

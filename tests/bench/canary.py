@@ -63,7 +63,7 @@ class Line:
         if self.planted == 0:
             return low <= self.theory_failed
         enough = self.planted < 0.05 or self.failed >= 0.99 * self.runs
-        return high >= self.theory_failed and enough
+        return high >= self.theory_failed - 1e-9 and enough
 
     def text(self) -> str:
         low, high = wilson(self.failed, self.runs)

@@ -84,3 +84,18 @@ def test_grants_and_what_they_let_through(guarded, monkeypatch):
             "tenancy.access": "rows were counted",
         }
         wait_until(lambda: found() == (expected, 2), timeout=30, what="the wider grant")
+
+        # the same tenant with a database of its own: others are tried by name
+        admin.create_database("globex")
+        with MilvusServer(uri, token=ROOT, database="globex", timeout=20) as other:
+            spec = loaded.spec.collections[1]
+            other.create_collection("letters", collection_schema(loaded.spec, spec))
+            other.create_index("letters", wanted_index(spec.indexes[0]), wait=True)
+            other.load("letters")
+        document["collections"][0]["tenancy"] = "database"
+        file.write_text(yaml.safe_dump(document))
+        loaded = load(file)
+        report = detect(loaded, only=["tenancy.access"])
+        seen = report.snapshot.collections["docs_acme"].isolation
+        assert (seen.refused, seen.opened, seen.access_reason) == (1, (), "")
+        assert report.exit_code == 0

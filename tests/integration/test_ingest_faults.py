@@ -17,6 +17,7 @@ from kitestring.errors import DimensionMismatch, EmbedderFailed
 from kitestring.ingest.deadletter import letters_file, read_letters
 from kitestring.ingest.ledger import open_ledger
 from kitestring.ingest.run import ingest
+from kitestring.observe import observe
 from kitestring.render.ingest import ingest_notes, ingest_text
 from kitestring.spec.loaded import LoadedSpec
 from tests.integration.embedding_endpoint import Endpoint, endpoint
@@ -197,6 +198,7 @@ def test_rows_that_milvus_refuses_stop_no_other(
     assert report.rows_written == report.rows == 5 * 30 + 2
     letters = read_letters(letters_file(loaded, name))
     assert [(x.document, x.chunk) for x in letters] == [("3.txt", 1), ("unreadable.pdf", None)]
+    assert observe(loaded, milvus, wanted=()).dead_letters == {name: 2}
     (corpus / "3.txt").write_text("It is short. And so is this.")
     (corpus / "unreadable.pdf").unlink()
     mended = ingest(loaded, milvus, name, [corpus])

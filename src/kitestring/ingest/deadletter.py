@@ -126,6 +126,18 @@ def read_letters(file: Path) -> tuple[DeadLetter, ...]:
     return tuple(found)
 
 
+def count_letters(loaded: LoadedSpec) -> dict[str, int]:
+    """Collections of the spec with dead letters -> how many; a file that can't be read has none."""
+    found = {}
+    for collection in loaded.spec.collections:
+        try:
+            text = letters_file(loaded, collection.name).read_bytes()
+        except OSError:
+            continue
+        found[collection.name] = text.count(b"\n")
+    return found
+
+
 @contextmanager
 def dead_letters(file: Path) -> Iterator[DeadLetters]:
     """The dead letters in a file; what became of them is written at the end, whatever ends it.

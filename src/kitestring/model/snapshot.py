@@ -79,6 +79,7 @@ class Snapshot:
     backups_error: str = ""
     backups_overdue: tuple[str, ...] = ()  # ids of those that a prune should have removed
     drills: tuple[DrillSummary, ...] = ()
+    dead_letters: Mapping[str, int] = field(default_factory=dict)  # collection -> not written
     infra: InfraSnapshot | None = None  # None: Kubernetes was not looked at
     resource_groups: tuple[ResourceGroup, ...] | None = None  # None: they were not asked for
     database: DatabaseSeen | None = None  # None: its settings were not asked for

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from kitestring.clients.milvus.protocol import Milvus
 from kitestring.errors import BackupError, CollectionNotFound, SecretMissing, StoreError
+from kitestring.ingest.deadletter import count_letters
 from kitestring.ingest.ledger import Ledger, open_ledger
 from kitestring.model.backup import BackupSummary
 from kitestring.model.drill import DrillSummary
@@ -63,6 +64,7 @@ def observe(
         backups_error=problem,
         backups_overdue=_overdue(loaded, backups or (), drills, taken_at),
         drills=drills,
+        dead_letters=count_letters(loaded),
     )
     for kind, probe in PROBES.items():
         if kind in wanted:

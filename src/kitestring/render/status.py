@@ -62,6 +62,7 @@ def status_facts(loaded: LoadedSpec, snapshot: Snapshot, uri: str) -> dict[str, 
         ],
         "missing_collections": sorted(wanted - set(snapshot.collections)),
         "aliases": dict(snapshot.aliases),
+        "dead_letters": dict(snapshot.dead_letters),
         "backups_error": snapshot.backups_error,
         "newest_backup": None if backup is None else _backup_facts(backup, snapshot),
         "newest_verified_backup": None if verified is None else _backup_facts(verified, snapshot),
@@ -193,6 +194,8 @@ def _below(loaded: LoadedSpec, snapshot: Snapshot) -> Iterator[tuple[str, str]]:
     for name, seen in sorted(snapshot.collections.items()):
         if seen.census is not None and not seen.census.complete:
             yield "incomplete", f"{name}: {seen.census.reason}"
+    for name, count in snapshot.dead_letters.items():
+        yield "dead letters", f"{name}: {count:,} not written; `kitestring ingest` tries them again"
     yield "backup", _backup_text(loaded, snapshot)
     yield "drill", _drill_text(snapshot)
     objectives = loaded.spec.objectives

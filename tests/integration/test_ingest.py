@@ -140,6 +140,13 @@ def test_a_document_that_disappears_from_a_directory_loses_its_rows(
     assert "page.html" in documents()
     assert ingest(loaded, milvus, name, [moved], prune=True).documents_removed == 4
     assert documents() == {"long.txt"}
+    # one that is deleted between the listing of its directory and its turn is no failure
+    late = moved / "one.txt"
+    late.write_text("It is short-lived.")
+    ingest(loaded, milvus, name, [moved])
+    raced = ingest(loaded, milvus, name, [moved], progress=lambda _: late.unlink(missing_ok=True))
+    assert (raced.exit_code, raced.documents, raced.documents_removed) == (0, 1, 1)
+    assert documents() == {"long.txt"}
 
 
 def test_a_broken_document_stops_no_other_and_keeps_what_was_stored(

@@ -8,8 +8,8 @@ directory. With a `root`, ids are relative to that directory instead, however a 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kitestring.errors import ExtractFailed, IngestError
@@ -35,6 +35,11 @@ class Found:
     sources: tuple[Source, ...]
     skipped: tuple[tuple[Path, str], ...]
     walked: tuple[tuple[Path, Path], ...] = ()
+
+    def without(self, doc_ids: Collection[str]) -> Found:
+        """The others."""
+        left = tuple(source for source in self.sources if source.doc_id not in doc_ids)
+        return replace(self, sources=left)
 
     def missing(self, doc_id: str, root: str) -> bool:
         """Whether a document that was found at `root` before stood in a directory that was looked

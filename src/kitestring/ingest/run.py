@@ -127,6 +127,7 @@ def ingest(
         )
         failed: list[FailedDocument] = []
         written: set[str] = set()
+        vanished: set[str] = set()
         for number, source in enumerate(found.sources, 1):
             if source.doc_id in unchanged and not settled.notes:
                 continue
@@ -135,6 +136,9 @@ def ingest(
             except (ExtractFailed, EmbedderFailed) as error:
                 if isinstance(error, EmbedderFailed) and not (error.transient or error.texts):
                     raise
+                if found.missing(source.doc_id, source.root):
+                    vanished.add(source.doc_id)  # deleted since the directory was listed
+                    continue
                 failed.append(FailedDocument(source.doc_id, error.message, error.hint))
                 letters.park(
                     tenant, source.doc_id, None, error.message, hint=error.hint, path=source.path
@@ -150,6 +154,7 @@ def ingest(
                 progress(Progress(number, len(found.sources), writer.rows_written))
         clock.lap("extract")
         writer.finish()
+        found = found.without(vanished)
         gone = plan.gone(found, all_others=prune)
         writer.remove(gone)
         if moved := plan.moved(found):

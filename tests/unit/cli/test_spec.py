@@ -23,7 +23,7 @@ def bad(tmp_path: Path) -> Path:
 def test_valid_specs(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(cli, ["spec", "check", LOCAL], "kitestring") == 0
     out = capsys.readouterr()
-    assert out.out == f"{LOCAL}: ok (cluster local, 1 collection, 1 model)\n"
+    assert out.out == f"{LOCAL}: ok (cluster local, 1 collection, 2 models)\n"
     assert out.err == ""
 
 

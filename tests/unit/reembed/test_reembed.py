@@ -236,22 +236,29 @@ def test_a_client_never_gets_the_name_of_one_and_the_encoder_of_another(site: Si
     loaded = site.loaded()
     copied(site)
     got: set[tuple[str, str, int]] = set()
-    stop = threading.Event()
+    asked, stop, failures = threading.Event(), threading.Event(), []
 
-    def ask() -> None:
-        while not stop.is_set():
-            found = resolve("docs", spec=loaded, milvus=site.milvus)
-            got.add((found.collection, found.model, found.embedder().dimension))
+    def ask_on() -> None:
+        try:
+            while not stop.is_set():
+                found = resolve("docs", spec=loaded, milvus=site.milvus)
+                got.add((found.collection, found.model, found.embedder().dimension))
+                asked.set()
+        except BaseException as error:  # noqa: BLE001 - told to the test
+            failures.append(error)
+            asked.set()
 
-    client = threading.Thread(target=ask)
+    client = threading.Thread(target=ask_on)
     client.start()
     try:
+        assert asked.wait(60)
         for _ in range(3):
             cutover(site.loaded(), site.milvus, "docs")
             rollback(site.loaded(), site.milvus, "docs")
     finally:
         stop.set()
         client.join()
+    assert failures == []
     assert got <= {("docs_v1", "chars@1", 32), ("docs_v2", TO, 48)}
     assert ("docs_v1", "chars@1", 32) in got
 

@@ -141,3 +141,12 @@ def test_fingerprints_are_the_same_in_every_run(spec_from, with_docs):
         run_drift(spec_from(), with_docs(census={"orphan": Tally(n, (str(n),))})) for n in (1, 2)
     )
     assert [f.fingerprint for f in first.findings] == [f.fingerprint for f in second.findings]
+
+
+@pytest.mark.parametrize(
+    "only", ["index.recall", "tenancy", "tenancy.*", "access", "capacity.rows"]
+)
+def test_what_a_spec_does_not_ask_for_is_no_pass_by_what_it_requires(spec_from, clean, only):
+    with pytest.raises(UsageError, match="has no "):
+        run_drift(spec_from(), clean, only=[only])
+    assert run_drift(spec_from(), clean, only=["load", only]).exit_code == 0

@@ -76,7 +76,10 @@ def missing(site: Site, n: int) -> Iterator[Planted]:
 
 @fault("orphan rows", "rows.orphan")
 def orphan(site: Site, n: int) -> Iterator[Planted]:
-    rows = [{**row, "id": uuid.UUID(int=site.rng.getrandbits(128)).hex} for row in site.pick(n)]
+    rows = []
+    for row in site.pick(n):
+        key = uuid.UUID(int=site.rng.getrandbits(128)).hex
+        rows.append({**row, "id": key, "content_hash": content_hash(key)})
     site.change(rows)
     yield Planted(n)
     site.remove([row["id"] for row in rows])
@@ -99,6 +102,15 @@ def duplicate(site: Site, n: int) -> Iterator[Planted]:
     yield Planted(n)
     site.remove([row["id"] for row in rows])
     site.change(rows)
+
+
+@fault("duplicate rows, by content", "rows.duplicate-content", along=("rows.orphan",))
+def duplicate_content(site: Site, n: int) -> Iterator[Planted]:
+    """The ledger does not know the second rows either."""
+    rows = [{**row, "id": uuid.UUID(int=site.rng.getrandbits(128)).hex} for row in site.pick(n)]
+    site.change(rows)
+    yield Planted(n)
+    site.remove([row["id"] for row in rows])
 
 
 @fault("label of another model", "embedding.model-mismatch")
@@ -195,6 +207,13 @@ def dropped_collection(site: Site, _: int) -> Iterator[Planted]:
     site.milvus.drop_collection(site.side)
     yield Planted(1)
     _create(site, seen.schema, seen.indexes[0].index)
+
+
+@fault("rows that expire", "config.expiry", rows=False)
+def expiry(site: Site, _: int) -> Iterator[Planted]:
+    site.milvus.admin.alter_collection(site.side, {"collection.ttl.seconds": "8640000"})
+    yield Planted(1)
+    site.milvus.admin.alter_collection(site.side, {"collection.ttl.seconds": "0"})
 
 
 @fault("schema without a column", "schema.drift", rows=False)

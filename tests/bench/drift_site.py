@@ -210,17 +210,18 @@ class Seen:
     peak: int = 0  # bytes; 0 where it was not measured
 
 
-def in_process(loaded: LoadedSpec) -> Seen:
+def in_process(loaded: LoadedSpec, only: tuple[str, ...] = ()) -> Seen:
     """A drift run in this process: no start of Python is in its time, no memory is measured."""
     reports: list[Any] = []
-    seconds = seconds_of(lambda: reports.append(detect(loaded)))
+    seconds = seconds_of(lambda: reports.append(detect(loaded, only=only)))
     return Seen(drift_facts(reports[0]), seconds)
 
 
-def as_command(loaded: LoadedSpec) -> Seen:
+def as_command(loaded: LoadedSpec, only: tuple[str, ...] = ()) -> Seen:
     """`kitestring drift`, as a user starts it."""
     out = loaded.file.with_name("report.json")
-    command = (*KITESTRING, "drift", "--spec", str(loaded.file), "-o", "json", "--out", str(out))
+    chosen = [word for name in only for word in ("--only", name)]
+    command = (*KITESTRING, "drift", "--spec", str(loaded.file), *chosen, "-o", f"json={out}")
     ran = run(*command, expect=(0, 2, 3))
     return Seen(json.loads(out.read_text()), ran.seconds, ran.peak)
 

@@ -166,7 +166,7 @@ def _clean(here: Site, detector: Detector, result: Injection) -> None:
 
 
 def line(one: Outcome) -> str:
-    text = f"{one.name:26} {one.check:26} {one.planted:8,} {one.found:8,} {one.seconds:8.2f} s"
+    text = f"{one.name:27} {one.check:26} {one.planted:8,} {one.found:8,} {one.seconds:8.2f} s"
     if one.peak:
         text += f" {one.peak / 2**20:8.0f} MiB"
     text += "  exact" if one.exact else f"  NOT EXACT (exit code {one.exit_code})"
@@ -223,7 +223,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     seed = secrets.randbelow(2**32) if given.seed is None else given.seed
     print(f"seed {seed}, {given.rows:,} rows of {given.dimension} dimensions", flush=True)
-    print(f"{'fault':26} {'check':26} {'planted':>8} {'found':>8}", flush=True)
+    print(f"{'fault':27} {'check':26} {'planted':>8} {'found':>8}", flush=True)
     with (
         tempfile.TemporaryDirectory(prefix="kitestring-bench-", dir=given.home) as folder,
         site(Path(folder), given.rows, given.dimension, seed) as here,
@@ -237,7 +237,7 @@ def main() -> int:
         )
     facts = document(result, seed, given.dimension)
     for name, why in result.left_out.items():
-        print(f"{name:26} left out: {why}")
+        print(f"{name:27} left out: {why}")
     clean = facts["clean_runs"]
     print(
         f"{clean['runs']} clean runs: {sum(result.spoken.values())} false reports, median "

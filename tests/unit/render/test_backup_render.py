@@ -69,6 +69,14 @@ PRUNED = {
     "bytes": 2_500_000_000,
     "later_objects": 1,
     "later_bytes": 500_000_000,
+    "versions": {
+        "deleted": 0,
+        "deleted_bytes": 0,
+        "kept": 2,
+        "kept_bytes": 10**9,
+        "locked": 1,
+        "why": "it is locked",
+    },
     "refused": [{"key": "pool/c/x", "why": "it is locked"}],
     "problems": [],
 }
@@ -82,6 +90,8 @@ def test_a_prune_tells_what_is_freed_and_what_it_costs() -> None:
         "3 objects, 2.5 GB (0.25 a month) would be freed",
         "1 object, 500.0 MB (0.05 a month) more",
         "refused: pool/c/x: it is locked",
+        "2 old versions of deleted objects, 1.0 GB (0.10 a month) still in the bucket",
+        "1 of them refused",
     ):
         assert part in text
     assert "a month" not in prune_as_text(PRUNED, None)

@@ -8,6 +8,7 @@ sorting, spilling, comparing. Making the rows up is not.
 from __future__ import annotations
 
 import json
+import re
 import resource
 import sys
 import tempfile
@@ -100,13 +101,13 @@ def main(rows: int) -> None:
         begun, spent = time.perf_counter(), cpu()
         with open_executor("pool", workers=2) as pool:
             found = reconcile(pool, whole.runs, theirs, passages=whole.passages, watermark=1)
-        clock["merge"] = time.perf_counter() - begun
-        used += cpu() - spent
+            clock["merge"] = time.perf_counter() - begun
+            used += cpu() - spent
+            worker = max(pool.run(_peak, range(4)))
     told = {kind: getattr(found, kind).count for kind in FAULTS}
     if told != FAULTS or found.ledger_rows != rows:
         raise SystemExit(f"found {told}, not {FAULTS}")
     workers = resource.getrusage(resource.RUSAGE_CHILDREN)
-    own = resource.getrusage(resource.RUSAGE_SELF)
     print(
         json.dumps(
             {
@@ -114,11 +115,17 @@ def main(rows: int) -> None:
                 "seconds": clock["records"] + clock["merge"],
                 **{f"{phase}_seconds": round(value, 2) for phase, value in clock.items()},
                 "cpu_seconds": round(used + workers.ru_utime + workers.ru_stime, 2),
-                "peak": own.ru_maxrss * 1024,
-                "peak_of_a_worker": workers.ru_maxrss * 1024,
+                "peak": _peak(),
+                "peak_of_a_worker": worker,
             }
         )
     )
+
+
+def _peak(_: int = 0) -> int:
+    """The largest resident set of this process, in bytes; not what it was forked from."""
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    return int(found.group(1)) * 1024 if found else 0
 
 
 def _spill(held: list[np.ndarray], folder: Path, number: int) -> Run:

@@ -208,6 +208,11 @@ def test_extreme_numbers_are_keys(
     assert (census.rows_read, census.missing, census.orphan) == (5, Tally(), Tally())
     # the server never gives the largest number to a query: what can't be read is not clean
     assert not census_of(loaded, milvus, Reading("api")).complete
+    census = census_of(loaded, milvus, Reading("auto"))
+    assert (census.path, census.complete, census.rows_read) == ("segments", True, 5)
+    milvus.release(name)
+    assert census_of(loaded, milvus).complete  # files need nothing loaded
+    milvus.load(name)
     with open_ledger(loaded) as ledger, ledger.run(name) as hold:
         ledger.forget(hold, [str(keys[0])])
     assert census_of(loaded, milvus).orphan == Tally(1, (str(keys[0]),))

@@ -14,7 +14,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -115,7 +115,14 @@ class _Taker:
                     return census
                 if census is not None and census.rows_read > LARGE:
                     return census
-        return replace(self._api(), note=note)
+        try:
+            return replace(self._api(), note=note)
+        except RowsHidden as error:
+            if reading.via == AUTO and loaded is not None and loaded.spec.storage is not None:
+                with suppress(*UNREACHABLE, SegmentUnreadable):
+                    counted = self._milvus.count(self._info.name)
+                    return self._files(loaded, self._planned(loaded), counted)
+            return self._unread(error.message)
 
     def _planned(self, loaded: LoadedSpec) -> SegmentRows:
         segments = self._milvus.segments(self._info.name)
@@ -173,8 +180,6 @@ class _Taker:
             return self._scanned()
         except CollectionNotLoaded:
             return self._unread("the collection was released while it was read")
-        except RowsHidden as error:
-            return self._unread(error.message)
 
     def _scanned(self) -> RowCensus:
         watermark, name = _now(), self._info.name

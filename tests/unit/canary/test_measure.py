@@ -15,6 +15,7 @@ from kitestring.canary.sign_off import sign_off
 from kitestring.clients.embedder.fake import FakeEmbedder
 from kitestring.errors import DimensionMismatch, EmbedderFailed, UsageError
 from kitestring.model.collection import Field
+from kitestring.spec.canary import Canary
 from tests.unit.canary.conftest import DIMENSION, OTHER, model
 
 
@@ -115,6 +116,12 @@ def test_changed_content_is_seen_and_the_canary_passes(loaded, signed):
     found = seen(loaded, signed)
     assert found.reembedded.below.count == 0
     assert found.content.p_value == 0.001
+
+
+def test_the_content_of_a_large_sample_is_compared_by_a_part_of_it(loaded, signed):
+    large = loaded.spec.collections[0].model_copy(update={"canary": Canary(rows=1400)})
+    found = measure(loaded, signed, large, signed.info, seed="day 1")
+    assert (found.reembedded.rows, found.content.rows) == (1400, 1000)
 
 
 def test_vectors_without_a_direction(loaded, signed):

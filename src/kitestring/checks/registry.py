@@ -12,7 +12,9 @@ from kitestring.checks import (
     canary,
     capacity,
     config,
+    content,
     corpus,
+    encoder,
     groups,
     index,
     index_memory,
@@ -28,6 +30,7 @@ from kitestring.checks import (
     schema,
     suppressions,
     tenancy,
+    vectors,
 )
 from kitestring.checks.base import Check
 from kitestring.errors import UsageError
@@ -47,6 +50,9 @@ CHECKS: tuple[Check, ...] = (
     *corpus.CHECKS,
     *labels.CHECKS,
     *canary.CHECKS,
+    *vectors.CHECKS,
+    *encoder.CHECKS,
+    *content.CHECKS,
     *config.CHECKS,
     *retrieval.CHECKS,
     *capacity.CHECKS,

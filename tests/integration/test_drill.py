@@ -369,7 +369,7 @@ def test_collections_that_no_spec_describes_are_drilled_too(
     assert scores[double].recall is not None
     assert scores[double].recall.mean > 0.9
     assert scores[double].recall.against_source is None  # it is gone there
-    assert scores[bare].recall_reason == "no index on `v` in the backup"
+    assert scores[bare].recall_reason == "no index on `v`"
     notes = " ".join(made.newest.notes)
     assert "5 rows have the key of another one" in notes
     assert f"{bare}: loaded on the target for reading only" in notes

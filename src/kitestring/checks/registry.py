@@ -27,6 +27,7 @@ from kitestring.checks import (
     retention,
     retrieval,
     rows,
+    schedule,
     schema,
     suppressions,
     tenancy,
@@ -61,6 +62,7 @@ CHECKS: tuple[Check, ...] = (
     *reembed.CHECKS,
     *backup.CHECKS,
     *retention.CHECKS,
+    *schedule.CHECKS,
     *infra.CHECKS,
     *suppressions.CHECKS,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kitestring.enforce.schedule import VERBS, cron_entry, probe_cron, secrets_of_environment
+from kitestring.clients.cron import VERBS, cron_entry, probe_cron, secrets_of_environment
 from kitestring.errors import UsageError
 from kitestring.model.versions import MilvusVersion, Refused, upgrade
 from kitestring.spec.loaded import LoadedSpec

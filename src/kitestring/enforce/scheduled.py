@@ -19,9 +19,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from kitestring.clients.cron import LOG_BYTES, LOGS_KEPT, VERBS, log_of, record_of
 from kitestring.clients.exclusive import exclusive
 from kitestring.clients.textfile import write_whole
-from kitestring.enforce.schedule import LOG_BYTES, LOGS_KEPT, VERBS, log_of
 from kitestring.errors import EnforceError
 from kitestring.render.prometheus import Gauge, metrics_as_text
 from kitestring.spec.loaded import LoadedSpec
@@ -107,7 +107,7 @@ def run_scheduled(loaded: LoadedSpec, task: str) -> TaskRun:
             str(log),
             _tail(log, start),
         )
-        write_whole(folder / f"{task}.json", json.dumps(done.as_dict(), indent=2) + "\n")
+        write_whole(record_of(loaded, task), json.dumps(done.as_dict(), indent=2) + "\n")
         write_whole(_metrics_file(loaded, task), metrics_as_text(_gauges(done)))
     return replace(done, unheard=_notify(loaded, done)) if code else done
 

@@ -17,6 +17,7 @@ class Evidence(enum.StrEnum):
     ROWS = "rows"  # short columns of every row, set against the ledger
     CORPUS = "corpus"  # the documents that rows are made of, against the ledger
     GROUPS = "groups"  # the server's resource groups and their query nodes
+    TASKS = "tasks"  # the crontab, and the newest runs of what it names
     CANARY = "canary"  # stored texts embedded again, vectors
 
 

@@ -18,6 +18,7 @@ from kitestring.model.recall import LiveRecall
 from kitestring.model.retrieval import RetrievalSeen
 from kitestring.model.tally import NOTHING
 from kitestring.model.tally import Tally as Tally
+from kitestring.model.tasks import TaskSeen
 from kitestring.model.tenancy import IsolationSeen
 
 
@@ -85,4 +86,5 @@ class Snapshot:
     database: DatabaseSeen | None = None  # None: its settings were not asked for
     nodes: NodesSeen | None = None  # None: metrics were not asked for
     access: AccessSeen | None = None  # None: it was not asked for
+    tasks: tuple[TaskSeen, ...] | None = None  # None: they were not asked for
     seconds: float = 0.0

@@ -15,6 +15,7 @@ from kitestring.observe.groups import observe_groups
 from kitestring.observe.nodes import probe_nodes
 from kitestring.observe.recall import probe_recall
 from kitestring.observe.retrieval import probe_retrieval
+from kitestring.observe.tasks import probe_tasks
 from kitestring.observe.tenancy import probe_tenancy
 from kitestring.spec.loaded import LoadedSpec
 
@@ -30,5 +31,6 @@ PROBES: Mapping[Evidence, Probe] = {
     Evidence.CANARY: take_canaries,
     Evidence.GROUPS: observe_groups,
     Evidence.TENANCY: probe_tenancy,
+    Evidence.TASKS: probe_tasks,
 }
 """Run in this order, those that are wanted; the rows are read before, by the snapshot itself."""

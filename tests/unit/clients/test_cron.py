@@ -7,7 +7,7 @@ import stat
 
 import pytest
 
-from kitestring.enforce.schedule import cron_entry, probe_cron, secrets_of_environment
+from kitestring.clients.cron import cron_entry, probe_cron, secrets_of_environment
 
 
 def test_the_entry_takes_its_time_from_the_spec(spec_from, tmp_path):

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,12 @@ class CronEntry:
     def line(self) -> str:
         when = (self.minute, self.hour, self.day, self.month, self.weekday)
         return f"{' '.join(when)} {self.job}"
+
+    def found_in(self, crontab: str) -> str:
+        """The line that a crontab has under this name, as Ansible marks it; empty for none."""
+        lines = crontab.splitlines()
+        mark = f"#Ansible: {self.name}"
+        return next((line for above, line in pairwise(lines) if above == mark), "")
 
     def as_dict(self) -> dict[str, str]:
         return {
@@ -113,6 +120,11 @@ def cron_entry(loaded: LoadedSpec, task: str, python: str = "") -> CronEntry:
     )
 
 
+def record_of(loaded: LoadedSpec, task: str) -> Path:
+    """The record of the newest run of a scheduled task."""
+    return loaded.state_dir / "schedules" / f"{task}.json"
+
+
 def log_of(loaded: LoadedSpec, task: str) -> Path:
     """The log of a scheduled task; `.1` and so on are those before it."""
     return loaded.state_dir / "logs" / task / f"{task}.log"
@@ -134,21 +146,29 @@ def _variables(value: Any) -> Iterator[str]:
             yield from _variables(part)
 
 
-def probe_cron(proc: Path = Path("/proc")) -> CronHost:
-    """Looks at this host; changes nothing."""
+def read_crontab() -> tuple[str, str]:
+    """The crontab of this user, and why it could not be read."""
     crontab = shutil.which("crontab")
     if crontab is None:
-        return CronHost(False, False, "this host has no `crontab`")
+        return "", "this host has no `crontab`"
     try:
         answer = subprocess.run(
             [crontab, "-l"], capture_output=True, text=True, timeout=_PROBE_TIMEOUT, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        return CronHost(False, False, f"`crontab -l` failed: {error}")
+        return "", f"`crontab -l` failed: {error}"
     # without entries it ends with 1 and says "no crontab for USER"
     if answer.returncode and "no crontab" not in answer.stderr.lower():
         why = answer.stderr.strip().splitlines()
-        return CronHost(False, False, why[0] if why else "`crontab -l` failed")
+        return "", why[0] if why else "`crontab -l` failed"
+    return answer.stdout if not answer.returncode else "", ""
+
+
+def probe_cron(proc: Path = Path("/proc")) -> CronHost:
+    """Looks at this host; changes nothing."""
+    _, problem = read_crontab()
+    if problem:
+        return CronHost(False, False, problem)
     if not _daemon_runs(proc):
         return CronHost(True, False, "no cron daemon runs on this host")
     return CronHost(True, True)

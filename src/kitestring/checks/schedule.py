@@ -1,0 +1,102 @@
+"""Scheduled tasks of this host: that they run, end well, and when the spec says."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from kitestring.checks.base import check
+from kitestring.model.evidence import Evidence
+from kitestring.model.finding import Finding, Severity
+from kitestring.model.snapshot import Snapshot
+from kitestring.spec.loaded import LoadedSpec
+
+_SLACK = 3600.0  # seconds; a run may take that long
+
+
+def cron_entry(loaded: LoadedSpec, snapshot: Snapshot) -> Iterator[Finding]:
+    """A crontab whose line is not that of the spec."""
+    for seen in snapshot.tasks or ():
+        if seen.line and seen.line != seen.wanted:
+            yield Finding(
+                "schedule.cron-entry",
+                Severity.FAIL,
+                f"{loaded.spec.cluster.name}/task/{seen.task}",
+                f"the crontab's line of the {seen.task} is not what the spec comes to",
+                expected=seen.wanted,
+                observed=seen.line,
+                hint="`ansible-playbook playbooks/day2.yml` writes it again",
+                location=loaded.locate("day2"),
+            )
+
+
+def late(loaded: LoadedSpec, snapshot: Snapshot) -> Iterator[Finding]:
+    """A task that has run and does so no more."""
+    for seen in snapshot.tasks or ():
+        if seen.ended is None:
+            continue
+        age = (snapshot.taken_at - seen.ended) / 1000
+        if age > 2 * seen.every + _SLACK:
+            yield Finding(
+                "schedule.late",
+                Severity.FAIL,
+                f"{loaded.spec.cluster.name}/task/{seen.task}",
+                f"the {seen.task} has not run for {age / 3600:.0f} h",
+                expected=f"a run every {seen.every / 3600:g} h",
+                observed=time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(seen.ended / 1000)),
+                hint="look whether cron runs on this host and the entry is there: "
+                "`ansible-playbook playbooks/day2.yml` tells",
+                location=loaded.locate("day2"),
+            )
+
+
+def failed(loaded: LoadedSpec, snapshot: Snapshot) -> Iterator[Finding]:
+    """A task whose newest run did not end well. Not of drift: it would find itself again."""
+    for seen in snapshot.tasks or ():
+        if seen.exit_code and seen.task != "drift":
+            yield Finding(
+                "schedule.failed",
+                Severity.WARN,
+                f"{loaded.spec.cluster.name}/task/{seen.task}",
+                f"the newest run of the {seen.task} ended with exit code {seen.exit_code}",
+                expected="0",
+                observed=str(seen.exit_code),
+                hint=f"its log: {seen.log}",
+                location=loaded.locate("day2"),
+            )
+
+
+CHECKS = (
+    check(
+        "schedule.cron-entry",
+        "The crontab has the lines that the spec comes to",
+        cron_entry,
+        meaning="An entry of this spec in the crontab of this user has another time or command. "
+        "Hosts without an entry are not looked at: their tasks run elsewhere.",
+        cause="Somebody edited the crontab, or the spec was changed and the play not run since.",
+        mend="Run the playbook `day2.yml` (or `drift.yml`): it writes the entry again.",
+        evidence=Evidence.TASKS,
+    ),
+    check(
+        "schedule.late",
+        "Scheduled tasks have run lately",
+        late,
+        meaning="A task that `kitestring scheduled` ran on this host has not run for more than "
+        "twice its interval: no backups are made, no drift is looked for.",
+        cause="The cron daemon is stopped, the entry was taken away, or the host was off.",
+        mend="See that cron runs, and run the playbook `day2.yml`. Where another host has taken "
+        "the schedule over, remove `schedules` from the spec's `state` here.",
+        evidence=Evidence.TASKS,
+    ),
+    check(
+        "schedule.failed",
+        "The newest run of every scheduled task ended well",
+        failed,
+        severity=Severity.WARN,
+        meaning="The newest run of a scheduled task on this host ended with another exit code "
+        "than 0. Of the drift detection itself this is not told: its findings are.",
+        cause="What its log says.",
+        mend="Read the log that the finding names; the next run that ends well clears it.",
+        evidence=Evidence.TASKS,
+    ),
+)

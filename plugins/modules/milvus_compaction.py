@@ -15,6 +15,9 @@ description:
     spec, compacts those that are outside of it, and waits until that is done.
   - What a compaction left is remembered in the spec's state directory, so that segments which the
     server will not merge further are not compacted again and again.
+  - Outside of C(day2.compaction.window) nothing is started. Where the disk of the segments is known
+    to have too little room (C(day2.compaction.headroom)), the module fails; where that can't be
+    known, C(headroom) of the result says why.
 extends_documentation_fragment: kitestring.milvus.spec
 options:
   collections:
@@ -23,13 +26,14 @@ options:
     elements: str
     default: []
   force:
-    description: Compact without regard to the policy.
+    description: Compact without regard to the policy and its window.
     type: bool
     default: false
   timeout:
-    description: Seconds that the compaction of one collection may take.
+    description:
+      - Seconds that the compaction of one collection may take; C(day2.compaction.deadline) of the
+        spec by default.
     type: float
-    default: 3600.0
 """
 
 EXAMPLES = r"""
@@ -59,13 +63,14 @@ collections:
     before: {description: Segments and rows and deleted rows before., type: dict}
     after: {description: The same afterwards., type: dict}
     seconds: {description: How long it took., type: float}
+    headroom: {description: Bytes needed and free or why not known., type: dict}
 actions:
   description: What was done, or would be done in check mode.
   returned: success
   type: list
   elements: dict
 code:
-  description: The kind of the failure, such as C(milvus.unreachable).
+  description: The kind of the failure, such as C(enforce.disk-headroom).
   returned: failure
   type: str
 hint:
@@ -106,7 +111,7 @@ def main():
         work,
         collections={"type": "list", "elements": "str", "default": []},
         force={"type": "bool", "default": False},
-        timeout={"type": "float", "default": 3600.0},
+        timeout={"type": "float"},
     )
 
 

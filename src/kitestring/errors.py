@@ -233,6 +233,12 @@ class EnforceRefused(EnforceError):
     code = "enforce.refused"
 
 
+class DiskHeadroom(EnforceError):
+    """The disk has too little room for a compaction; it was not started."""
+
+    code = "enforce.disk-headroom"
+
+
 # --- the embedded stack
 
 

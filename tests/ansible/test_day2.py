@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import time
 from typing import Any
 
 import pytest
@@ -136,3 +138,24 @@ def test_another_schema_fails_the_role_after_the_rest_was_corrected(
     assert "enforce.unfixable" in run.output
     assert "max_length" in run.output
     assert milvus.alias_owner(loaded.spec.collections[0].aliases[0]) == name
+
+
+def test_nothing_is_compacted_outside_of_the_window(play, cluster, milvus, rows):
+    name = cluster.spec.collections[0].name
+    milvus.delete(name, [row["id"] for row in rows(30)])
+    hour = time.localtime().tm_hour
+    first, last = (f"{(hour + later) % 24:02}:00" for later in (6, 8))
+    text = cluster.file.read_text()
+    cluster.file.write_text(
+        text.replace("compaction:", f"compaction:\n    at: '{first}'\n    window: {first}-{last}")
+    )
+    run = play(DAY2, cluster.file, "--tags", "compaction", "-v")
+    assert run.code == 0, run.output
+    assert f"outside of the window {first}-{last}" in run.output
+    assert "Compact the collections whose segments call for it" not in run.changed_tasks()
+    cluster.file.write_text(text)
+    run = play(DAY2, cluster.file, "--tags", "compaction", "-v")
+    assert run.code == 0, run.output
+    assert "Compact the collections whose segments call for it" in run.changed_tasks()
+    (told,) = re.findall(r'"needed_bytes": (\d+)', run.output)
+    assert int(told) > 0

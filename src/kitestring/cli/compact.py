@@ -14,14 +14,14 @@ from kitestring.cli.common import load_spec, note, output_option, spec_option
 @click.option(
     "--collection", "collections", multiple=True, help="Only this collection; may be repeated"
 )
-@click.option("--force", is_flag=True, help="Compact without regard to the policy of the spec")
+@click.option(
+    "--force", is_flag=True, help="Compact without regard to the policy of the spec and its window"
+)
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing")
 @click.option(
     "--timeout",
     type=click.FloatRange(min=1),
-    default=3600.0,
-    show_default=True,
-    help="Seconds to wait for one collection",
+    help="Seconds to wait for one collection  [default: the spec's]",
 )
 @output_option("text", "json")
 def compact(
@@ -29,12 +29,13 @@ def compact(
     collections: tuple[str, ...],
     force: bool,
     dry_run: bool,
-    timeout: float,
+    timeout: float | None,
     output: str,
 ) -> int:
     """Compact the collections whose segments call for it, and wait until that is done.
 
-    The policy is `day2.compaction` of the spec.
+    The policy is `day2.compaction` of the spec. Outside of its window nothing is started, and where
+    the disk has too little room the compaction is refused, even with `--force`.
     """
     from kitestring.clients.milvus.connect import connect
     from kitestring.enforce.compaction import compact as run

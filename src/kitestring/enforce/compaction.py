@@ -1,5 +1,7 @@
 """Compacts the collections whose segments call for it, and waits until that is done.
 
+Nothing is started outside of the policy's window, or where the disk has too little room.
+
 A compaction may leave a collection outside of the policy: the server merges what its own
 thresholds let it merge. What one left is remembered in `<state>/compaction.json`, so that the same
 segments are not compacted again.
@@ -10,15 +12,23 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from kitestring.clients.exclusive import exclusive
 from kitestring.clients.milvus.protocol import Milvus
 from kitestring.clients.textfile import write_whole
-from kitestring.enforce.policy import Left, Need, SegmentFacts, needs_compaction, segment_facts
-from kitestring.errors import CollectionNotFound, MilvusError
+from kitestring.enforce.headroom import Headroom, look
+from kitestring.enforce.policy import (
+    Left,
+    Need,
+    SegmentFacts,
+    needs_compaction,
+    postponed,
+    segment_facts,
+)
+from kitestring.errors import CollectionNotFound, DiskHeadroom, MilvusError
 from kitestring.model.action import Action
 from kitestring.spec.loaded import LoadedSpec
 
@@ -37,6 +47,7 @@ class Compaction:
     after: SegmentFacts
     ran: bool = False
     seconds: float = 0.0
+    headroom: Headroom | None = None  # None where nothing was to be compacted
 
     @property
     def changed(self) -> bool:
@@ -53,6 +64,7 @@ class Compaction:
             "before": self.before.as_dict(),
             "after": self.after.as_dict(),
             "seconds": round(self.seconds, 3),
+            "headroom": None if self.headroom is None else self.headroom.as_dict(),
         }
 
 
@@ -73,21 +85,23 @@ def compact(
     collections: Sequence[str] = (),
     force: bool = False,
     dry_run: bool = False,
-    timeout: float = 3600.0,
+    timeout: float | None = None,
     on_event: Callable[[str], None] = lambda _: None,
 ) -> list[Compaction]:
     """Compacts what the spec's policy calls for, one collection after the other.
 
     Args:
         collections: names of the spec's collections; none for all of them.
-        force: compact without regard to the policy.
+        force: compact without regard to the policy and its window.
         dry_run: change nothing; `need` says what would be done.
-        timeout: seconds that one collection may take.
+        timeout: seconds that one collection may take; None for the policy's `deadline`.
 
-    A collection of the spec that is not on the server is left out, unless it was named.
+    A collection of the spec that is not on the server is left out, unless it was named. One for
+    which the disk has no room is passed over, and told of when the others are done.
 
     Raises:
         CollectionNotFound: a named collection is not in the spec, or not on the server.
+        DiskHeadroom: the disk has too little room for one or more.
         EnforceBusy: another compaction of this spec's state is under way.
         MilvusError: the server refused, or was not done in time.
     """
@@ -100,7 +114,8 @@ def compact(
                 subject=name,
             )
     policy = loaded.spec.day2.compaction
-    results = []
+    limit = policy.deadline if timeout is None else timeout
+    results, refused = [], []
     with exclusive(loaded.state_dir / "compaction.lock", "compaction", dry_run=dry_run):
         remembered = _recall(loaded.state_dir)
         for name in collections or known:
@@ -110,16 +125,33 @@ def compact(
             before = observe_segments(milvus, name)
             left = remembered.get(f"{loaded.spec.cluster.name}/{name}")
             need = Need(True, "asked for") if force else needs_compaction(policy, before, left)
-            if not need.wanted or dry_run:
+            if need.wanted and not force:
+                need = postponed(policy, need, time.strftime("%H:%M"))
+            if not need.wanted:
                 results.append(Compaction(name, need, before, before))
                 continue
+            room = look(loaded, milvus.describe(name).id, before.segments)
+            on_event(f"{name}: {room}")
+            if not room.enough:
+                refused.append(f"`{name}` {room}")
+                continue
+            if dry_run:
+                results.append(Compaction(name, need, before, before, headroom=room))
+                continue
             on_event(f"{name}: compacting ({need.reason})")
-            result = _compact_one(milvus, name, need, before, timeout)
+            result = replace(_compact_one(milvus, name, need, before, limit), headroom=room)
             remembered[f"{loaded.spec.cluster.name}/{name}"] = Left(
                 result.after.segments, result.after.deleted or 0
             )
             _remember(loaded.state_dir, remembered)
             results.append(result)
+    if refused:
+        raise DiskHeadroom(
+            f"too little room on the disk to compact: {'; '.join(refused)}",
+            hint="a compaction writes before it frees: make room, or lower "
+            "`day2.compaction.headroom` of the spec",
+            subject=refused[0].split("`")[1],
+        )
     return results
 
 

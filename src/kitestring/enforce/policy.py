@@ -8,6 +8,7 @@ from typing import Any
 
 from kitestring.model.collection import LoadedSegment, Segment
 from kitestring.spec.models import CompactionPolicy
+from kitestring.spec.window import within
 
 FLUSHED = "Flushed"
 GROWING = "Growing"
@@ -96,3 +97,10 @@ def needs_compaction(policy: CompactionPolicy, facts: SegmentFacts, left: Left |
     ):
         return Need(False, f"{why}, but a compaction left just these segments")
     return Need(True, why)
+
+
+def postponed(policy: CompactionPolicy, need: Need, now: str) -> Need:
+    """The need, unless the time of day (`HH:MM`) is outside of the policy's window."""
+    if policy.window is None or within(policy.window, now):
+        return need
+    return Need(False, f"{need.reason}, but {now} is outside of the window {policy.window}")

@@ -20,7 +20,7 @@ from kitestring.spec.crosscheck_groups import check_groups
 from kitestring.spec.crosscheck_isolation import check_isolation
 from kitestring.spec.crosscheck_metrics import check_metrics
 from kitestring.spec.crosscheck_proofs import check_proofs
-from kitestring.spec.crosscheck_schedule import check_schedule
+from kitestring.spec.crosscheck_schedule import check_schedule, check_window
 from kitestring.spec.crosscheck_version import check_version
 from kitestring.spec.loaded import KeyPath
 from kitestring.spec.plain import items, mapping, number, text
@@ -50,6 +50,7 @@ def crosscheck(data: Mapping[str, Any]) -> Iterator[Problem]:
     yield from check_groups(data)
     yield from check_backup(data)
     yield from check_schedule(data)
+    yield from check_window(data)
     yield from check_proofs(data)
     yield from check_metrics(data)
     yield from check_isolation(data)

@@ -8,8 +8,10 @@ from typing import Any
 from kitestring.spec.plain import mapping, text
 from kitestring.spec.problems import Problem
 from kitestring.spec.types import format_duration, parse_duration
+from kitestring.spec.window import within
 
 _DAY, _WEEK = 86400.0, 604800.0
+_NIGHT = "02:00"  # the default of `day2.compaction.at`
 
 
 def check_schedule(data: Mapping[str, Any]) -> Iterator[Problem]:
@@ -40,6 +42,23 @@ def check_schedule(data: Mapping[str, Any]) -> Iterator[Problem]:
             ("objectives", "drill_every"),
             "a drill on one weekday can't keep it: leave `day2.drill.weekday` out",
             got=objectives.get("drill_every"),
+        )
+
+
+def check_window(data: Mapping[str, Any]) -> Iterator[Problem]:
+    """A schedule of compactions that would always begin outside of its own window."""
+    policy = mapping(mapping(data.get("day2")).get("compaction"))
+    at = text(policy.get("at")) or _NIGHT
+    try:
+        outside = "window" in policy and not within(text(policy["window"]), at)
+    except ValueError:
+        return  # the models say so
+    if outside:
+        yield Problem(
+            ("day2", "compaction", "window"),
+            f"the schedule looks at {at} (`day2.compaction.at`), which is outside of it: nothing "
+            "would ever be compacted",
+            got=policy["window"],
         )
 
 

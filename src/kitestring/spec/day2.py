@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from kitestring.spec.types import Duration, Model, TimeOfDay
+from kitestring.spec.window import Window
 
 
 class CompactionPolicy(Model):
@@ -17,6 +18,24 @@ class CompactionPolicy(Model):
     max_segments: int = Field(8, ge=1, description="more segments than these are compacted")
     max_deleted_ratio: float = Field(
         0.2, gt=0, lt=1, description="a larger share of deleted rows is compacted"
+    )
+    window: Window | None = Field(
+        None,
+        description="no compaction is started outside of these times of day, by the host's clock",
+    )
+    deadline: Duration = Field(3600.0, description="how long one collection may take")
+    headroom: float = Field(
+        2.0,
+        ge=1,
+        le=100,
+        description="a compaction is refused where less than this many times the files of the "
+        "collection's segments is free on their disk",
+    )
+    volume: str | None = Field(
+        None,
+        min_length=1,
+        description="directory on the disk that holds the segments, where `storage` is S3 and "
+        "this host has that disk mounted",
     )
 
 

@@ -22,6 +22,11 @@ options:
     elements: str
     choices: [schedule, server]
     default: [schedule]
+  unit_folder:
+    description:
+      - Where systemd units are. C(/etc/systemd/system) for root and the user's own folder for
+        others by default.
+    type: path
   upgrade_to:
     description:
       - A version of Milvus, such as V(2.5.16). Asks the server which one it runs, and tells whether
@@ -55,6 +60,16 @@ schedule:
   type: dict
 cron:
   description: Whether the user may write a crontab (C(usable)), whether a daemon runs, and why not.
+  returned: with V(schedule) in O(gather)
+  type: dict
+timers:
+  description:
+    - The same as systemd units, each with C(unit), C(when), and path and text of its C(service)
+      and C(timer); C(written) tells whether one is there.
+  returned: with V(schedule) in O(gather)
+  type: dict
+systemd:
+  description: Whether systemd runs (C(running)), in which C(scope) for this user, and why not.
   returned: with V(schedule) in O(gather)
   type: dict
 secrets_of_environment:
@@ -94,7 +109,11 @@ def work(module, loaded):
     return {
         "cluster": loaded.spec.cluster.name,
         "spec_file": str(loaded.file.resolve()),
-        **(schedule_facts(loaded) if "schedule" in module.params["gather"] else {}),
+        **(
+            schedule_facts(loaded, module.params["unit_folder"])
+            if "schedule" in module.params["gather"]
+            else {}
+        ),
         **({"server": server_facts(loaded)} if "server" in module.params["gather"] else {}),
         **({"upgrade": upgrade_facts(loaded, wanted)} if wanted else {}),
     }
@@ -110,6 +129,7 @@ def main():
             "choices": ["schedule", "server"],
             "default": ["schedule"],
         },
+        unit_folder={"type": "path"},
         upgrade_to={"type": "str"},
     )
 

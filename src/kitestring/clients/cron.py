@@ -26,7 +26,7 @@ VERBS = {
 }
 LOG_BYTES = 1 << 20  # a larger log is set aside before the next run
 LOGS_KEPT = 5  # of those that were set aside
-_TIMES: dict[str, Callable[[Spec], str]] = {
+TIMES: dict[str, Callable[[Spec], str]] = {
     "compaction": lambda spec: daily(spec.day2.compaction.at),
     "backup": backup_times,
     "drill": drill_times,
@@ -96,18 +96,8 @@ def cron_entry(loaded: LoadedSpec, task: str, python: str = "") -> CronEntry:
     Args:
         python: the interpreter that has kitestring; this one by default.
     """
-    minute, hour, day, month, weekday = _TIMES[task](loaded.spec).split()
-    job = shlex.join(
-        [
-            python or sys.executable,
-            "-m",
-            "kitestring",
-            "scheduled",
-            task,
-            "--spec",
-            str(loaded.file.resolve()),
-        ]
-    )
+    minute, hour, day, month, weekday = TIMES[task](loaded.spec).split()
+    job = shlex.join(command_of(loaded, task, python))
     return CronEntry(
         name=f"kitestring {task} of {loaded.spec.cluster.name} ({loaded.file.resolve()})",
         minute=minute,
@@ -118,6 +108,12 @@ def cron_entry(loaded: LoadedSpec, task: str, python: str = "") -> CronEntry:
         month=month,
         weekday=weekday,
     )
+
+
+def command_of(loaded: LoadedSpec, task: str, python: str = "") -> list[str]:
+    """What a schedule runs for a task, everything by its absolute path."""
+    spec = str(loaded.file.resolve())
+    return [python or sys.executable, "-m", "kitestring", "scheduled", task, "--spec", spec]
 
 
 def record_of(loaded: LoadedSpec, task: str) -> Path:

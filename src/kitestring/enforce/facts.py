@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from kitestring.clients.cron import VERBS, cron_entry, probe_cron, secrets_of_environment
+from kitestring.clients.systemd import probe_systemd, timer_of
 from kitestring.errors import UsageError
 from kitestring.model.versions import MilvusVersion, Refused, upgrade
 from kitestring.spec.loaded import LoadedSpec
 
 
-def schedule_facts(loaded: LoadedSpec) -> dict[str, Any]:
-    """The cron entries of the spec, and whether this host would run them."""
+def schedule_facts(loaded: LoadedSpec, unit_folder: str | None = None) -> dict[str, Any]:
+    """The cron entries and systemd units of the spec, and whether this host would run them.
+
+    Args:
+        unit_folder: where units are, where it is not systemd's own folder or the user's.
+    """
+    folder = Path(unit_folder) if unit_folder else None
     return {
         "schedule": {task: cron_entry(loaded, task).as_dict() for task in VERBS},
         "cron": probe_cron().as_dict(),
+        "timers": {task: timer_of(loaded, task, folder).as_dict() for task in VERBS},
+        "systemd": probe_systemd().as_dict(),
         "secrets_of_environment": list(secrets_of_environment(loaded)),
     }
 

@@ -20,7 +20,7 @@ from kitestring.model.ledger import LedgerRow
 from kitestring.spec.models import FieldMap
 
 BATCH_ROWS = 512
-_DELETE_ROWS = 1024  # keys in one filter
+DELETE_ROWS = 1024  # keys in one filter
 
 
 def row_key(tenant: str, doc_id: str, chunk_index: int | str, chunker: str) -> str:
@@ -126,16 +126,16 @@ class Writer:
     def remove(self, doc_ids: Mapping[str, tuple[str, ...]]) -> None:
         """Deletes whole documents: id -> the keys of all its rows."""
         keys = [key for listed in doc_ids.values() for key in listed]
-        for start in range(0, len(keys), _DELETE_ROWS):
-            self._delete(keys[start : start + _DELETE_ROWS])
+        for start in range(0, len(keys), DELETE_ROWS):
+            self._delete(keys[start : start + DELETE_ROWS])
         self._ledger.forget_documents(self._run, self._tenant, doc_ids)
 
     def remove_strangers(self, keys: Sequence[str]) -> None:
         """Deletes rows that the ledger has not, unless they have been written since."""
         mine = {row.key for row in self._ledger.rows(self._run.collection, self._tenant)}
         left = [key for key in keys if key not in mine]
-        for start in range(0, len(left), _DELETE_ROWS):
-            self._delete(left[start : start + _DELETE_ROWS])
+        for start in range(0, len(left), DELETE_ROWS):
+            self._delete(left[start : start + DELETE_ROWS])
 
     def _flush(self) -> None:
         if self._starting:
@@ -150,8 +150,8 @@ class Writer:
             self._write()
             self._rows = []
         surplus = [key for document in self._ending for key in document.surplus]
-        for start in range(0, len(surplus), _DELETE_ROWS):
-            self._delete(surplus[start : start + _DELETE_ROWS])
+        for start in range(0, len(surplus), DELETE_ROWS):
+            self._delete(surplus[start : start + DELETE_ROWS])
         if self._ending:
             parked = self._letters.documents
             whole = {d.doc_id: d.chunks for d in self._ending if d.doc_id not in parked}
@@ -223,15 +223,26 @@ class Writer:
 
     def _delete(self, keys: list[str]) -> None:
         """Deletes rows and proves by query that they are gone; only then the ledger forgets."""
-        collection = self._run.collection
-        self._milvus.delete(collection, keys)
-        left = self._milvus.get(collection, keys, [self._fields.id])
-        if left:
-            raise IngestError(
-                f"{len(left)} of {len(keys)} rows of `{collection}` are still there after their "
-                "deletion",
-                hint="run the ingestion again; if it stays so, compact the collection",
-                subject=collection,
-            )
+        delete_proven(self._milvus, self._run.collection, self._fields.id, keys)
         self._ledger.forget(self._run, keys)
         self.rows_deleted += len(keys)
+
+
+def delete_proven(
+    milvus: Milvus, collection: str, key_field: str, keys: Sequence[str | int]
+) -> None:
+    """Deletes rows by their keys, at most `DELETE_ROWS`, and proves by query that they are gone.
+
+    Raises:
+        IngestError: some are still there.
+        MilvusError: the server refused.
+    """
+    milvus.delete(collection, keys)
+    left = milvus.get(collection, keys, [key_field])
+    if left:
+        raise IngestError(
+            f"{len(left)} of {len(keys)} rows of `{collection}` are still there after their "
+            "deletion",
+            hint="run it again; if it stays so, compact the collection",
+            subject=collection,
+        )

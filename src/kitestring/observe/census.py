@@ -29,6 +29,7 @@ from kitestring.errors import (
 from kitestring.model.collection import CollectionInfo
 from kitestring.model.snapshot import RowCensus
 from kitestring.model.tally import EXAMPLES, Tally
+from kitestring.observe.api_parts import PART_ROWS, STREAMS, api_parts
 from kitestring.observe.from_api import ApiRows
 from kitestring.observe.from_segments import UNREACHABLE, SegmentRows
 from kitestring.observe.ledger_side import LedgerRows, LedgerSide
@@ -55,17 +56,21 @@ def take_census(
     reading: Reading | None = None,
     workers: Workers | None = None,
     batch_rows: int = 8192,
+    part_rows: int = PART_ROWS,
 ) -> RowCensus:
     """The census of one collection.
 
-    Over the API it is complete when as many keys were read as `count(*)` says before and after, or
-    when every surplus in that count is a duplicate that was found. From the files it is complete
+    Over the API it is complete when as many keys of each part were read as its `count(*)` says, or
+    every surplus in that count is a duplicate that was found, and the parts hold as many rows as
+    the collection did before. From the files it is complete
     up to the boundary.
 
     Args:
         ledger: None where there is none.
         loaded: names the server's store; None for the API alone.
         workers: None for this process.
+        part_rows: what one part has over the API, at least; a collection of less than twice as
+            many is read in one.
 
     Raises:
         MilvusError: the server could not be read (a collection that is not loaded is no error but
@@ -76,7 +81,8 @@ def take_census(
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kitestring-rows-")))
         at_work = workers or stack.enter_context(Workers("serial"))
-        taker = _Taker(milvus, info, Columns.of(info, names), ledger, at_work, folder, batch_rows)
+        columns = Columns.of(info, names)
+        taker = _Taker(milvus, info, columns, ledger, at_work, folder, batch_rows, part_rows)
         census = taker.take(loaded, reading or Reading())
     return replace(census, seconds=time.monotonic() - start)
 
@@ -91,10 +97,12 @@ class _Taker:
         workers: Workers,
         folder: Path,
         batch_rows: int,
+        part_rows: int,
     ) -> None:
         self._milvus, self._info, self._columns = milvus, info, columns
         self._ledger = None if ledger is None else LedgerSide(ledger)
-        self._workers, self._folder, self._batch_rows = workers, folder, batch_rows
+        self._workers, self._folder = workers, folder
+        self._batch_rows, self._part_rows = batch_rows, part_rows
 
     def take(self, loaded: LoadedSpec | None, reading: Reading) -> RowCensus:
         if reading.via == SEGMENTS:
@@ -184,28 +192,26 @@ class _Taker:
     def _scanned(self) -> RowCensus:
         watermark, name = _now(), self._info.name
         before = self._milvus.count(name)
-        source = ApiRows(self._milvus, name, self._columns, batch_rows=self._batch_rows)
-        taken = source.take(self._folder)
+        parts = api_parts(self._milvus, self._info, before, part_rows=self._part_rows)
+        source = ApiRows(
+            self._milvus, name, self._columns, before, parts=parts, batch_rows=self._batch_rows
+        )
+        taken = source.take(self._workers.side_by_side(min(STREAMS, len(parts))), self._folder)
         result = self._compared(taken, watermark)
         after = self._milvus.count(name)
-        duplicate, reason = self._tally(source, result.duplicate), ""
-        if before != after:
-            reason = f"rows were written or deleted meanwhile: count(*) was {before}, then {after}"
-        elif after > taken.rows:
-            found = source.duplicates(after)
-            duplicate = found or Tally(after - taken.rows)
-            if found is None:
-                reason = (
-                    f"count(*) says {after} rows and {result.store_keys} keys were read; "
-                    "that the others are duplicates could not be shown"
-                )
-        elif after < taken.rows:
-            reason = f"count(*) says {after} rows, {taken.rows} were read"
-        moving = bool(reason) or (self._ledger is not None and self._ledger.ledger.busy())
+        reason = source.judge(after)
+        duplicate, moved = source.duplicates(result.duplicate)
+        reason = reason or moved
+        moving = source.moved or bool(reason)
+        moving = moving or (self._ledger is not None and self._ledger.ledger.busy())
         census = self._census(API, source, taken, result, moving)
         reason = reason or census.reason or self._later(source, result)
         return replace(
-            census, complete=not reason, reason=reason, counted=after, duplicate=duplicate
+            census,
+            complete=not reason,
+            reason=reason,
+            counted=after,
+            duplicate=duplicate,
         )
 
     def _compared(self, taken: Taken, watermark: int) -> Reconciled:

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from types import TracebackType
 
 from kitestring.parallel.executor import ADDRESS, POOL, SERIAL, Executor, Serial, open_executor
+from kitestring.parallel.threads import Threads
 
 
 class Workers:
@@ -48,6 +49,10 @@ class Workers:
     def here(self, size: int) -> Executor:
         """The same on this machine, for work on its files."""
         return Serial() if size < self._enough or self._on == SERIAL else self._pool()
+
+    def side_by_side(self, parts: int) -> Executor:
+        """Threads of this process, for work that waits for a server; none with `serial`."""
+        return Serial() if parts < 2 or self._on == SERIAL else Threads(parts)
 
     def _pool(self) -> Executor:
         if self._here is None:

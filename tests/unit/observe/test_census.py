@@ -46,22 +46,37 @@ class Rows:
         self.lost: set[str] = set()  # keys that a scan does not give
         self.while_read: Callable[[], None] = lambda: None
 
-    def _matching(self, filter_: str) -> list[dict[str, Any]]:
+    def _matching(self, filter_: str, partitions: Sequence[str] = ()) -> list[dict[str, Any]]:
         terms = _TERM.findall(filter_)
-        return [r for r in self.rows if all(_TESTS[op](r["id"], value) for op, value in terms)]
+        return [
+            r
+            for r in self.rows
+            if all(_TESTS[op](r["id"], value) for op, value in terms)
+            and (not partitions or r.get("partition") in partitions)
+        ]
 
-    def count(self, _name: str, *, filter: str = "", strong: bool = True) -> int:
+    def count(
+        self, _name: str, *, filter: str = "", partitions: Sequence[str] = (), strong: bool = True
+    ) -> int:
         self.counts += 1
-        return len(self._matching(filter))
+        return len(self._matching(filter, partitions))
 
     def get(self, _name: str, keys: Sequence[str], columns: Sequence[str]) -> list[dict[str, Any]]:
         self.asked += len(keys)
         return [{n: r[n] for n in columns} for r in self.rows if r["id"] in keys]
 
     def scan(
-        self, _name: str, columns: Sequence[str], *, filter: str = "", batch_rows: int = 8192
+        self,
+        _name: str,
+        columns: Sequence[str],
+        *,
+        filter: str = "",
+        partitions: Sequence[str] = (),
+        batch_rows: int = 8192,
+        strong: bool = True,
     ) -> Iterator[pa.RecordBatch]:
-        distinct = {r["id"]: r for r in self._matching(filter) if r["id"] not in self.lost}
+        matching = self._matching(filter, partitions)
+        distinct = {r["id"]: r for r in matching if r["id"] not in self.lost}
         rows = [distinct[key] for key in sorted(distinct)]
         shape = arrow_schema(self.schema, columns)
         for start in range(0, len(rows), batch_rows):
@@ -104,10 +119,13 @@ class Entries:
 
 
 def census(
-    rows: Rows, ledger: Sequence[str] | Entries | None = None, info: CollectionInfo = INFO
+    rows: Rows,
+    ledger: Sequence[str] | Entries | None = None,
+    info: CollectionInfo = INFO,
+    **how: Any,
 ) -> RowCensus:
     entries = ledger if ledger is None or isinstance(ledger, Entries) else Entries(ledger)
-    return take_census(cast("Milvus", rows), info, FieldMap(), entries, batch_rows=7)
+    return take_census(cast("Milvus", rows), info, FieldMap(), entries, batch_rows=7, **how)
 
 
 KEYS = [f"k{n:03}" for n in range(50)]

@@ -416,7 +416,14 @@ class MilvusServer:
         return bool(self._call("GetFlushState", request).flushed)
 
     def scan(
-        self, name: str, columns: Sequence[str], *, filter: str = "", batch_rows: int = 8192
+        self,
+        name: str,
+        columns: Sequence[str],
+        *,
+        filter: str = "",
+        partitions: Sequence[str] = (),
+        batch_rows: int = 8192,
+        strong: bool = True,
     ) -> Iterator[pa.RecordBatch]:
         with translated(self.uri):
             raw = self._client.describe_collection(name, timeout=self._timeout)
@@ -429,7 +436,9 @@ class MilvusServer:
             parts = [part for part in (filter, within(key, last, None)) if part]
             expression = " and ".join(f"({part})" for part in parts)
             expression = expression or every(key, text=schema.primary.type == "VARCHAR")
-            answer = self._query(name, expression, asked, batch_rows)
+            answer = self._query(
+                name, expression, asked, batch_rows, partitions=partitions, strong=strong
+            )
             batch = record_batch(answer.fields_data, schema, asked) if answer.fields_data else None
             if batch is None or batch.num_rows == 0:
                 break
@@ -437,7 +446,7 @@ class MilvusServer:
             # a batch that is not full is not the last one: duplicate keys are removed from it
             yield batch if asked == wanted else batch.select(wanted)
         if schema.primary.type == "INT64" and last != LARGEST:
-            self.check_all_given(name, key, filter=filter)
+            self.check_all_given(name, key, filter=filter, partitions=partitions)
 
     def check_all_given(
         self, name: str, key: str, *, filter: str = "", partitions: Sequence[str] = ()

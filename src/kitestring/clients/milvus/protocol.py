@@ -245,12 +245,21 @@ class Milvus(Protocol):
         ...
 
     def scan(
-        self, name: str, columns: Sequence[str], *, filter: str = "", batch_rows: int = 8192
+        self,
+        name: str,
+        columns: Sequence[str],
+        *,
+        filter: str = "",
+        partitions: Sequence[str] = (),
+        batch_rows: int = 8192,
+        strong: bool = True,
     ) -> Iterator[pa.RecordBatch]:
-        """All rows in the order of their keys, at strong consistency, decoded by column.
+        """All rows in the order of their keys, decoded by column. Several threads may scan.
 
-        `columns` may hold `$meta`. The schema is `kitestring.model.arrow.arrow_schema`'s. The
-        server removes duplicate keys from what it answers: compare with `count`.
+        Without `strong` the answers are of what the query nodes have got so far, and do not wait
+        for a tick of the server's clock. `columns` may hold `$meta`. The schema is
+        `kitestring.model.arrow.arrow_schema`'s. The server removes duplicate keys from what it
+        answers: compare with `count`.
 
         Raises:
             RowsHidden: after the last batch, see `check_all_given`.

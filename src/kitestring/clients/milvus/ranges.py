@@ -23,8 +23,8 @@ class KeyRange:
     partitions: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        ends = [f"above `{self.after}`"] if self.after is not None else []
-        ends += [f"up to `{self.upto}`"] if self.upto is not None else []
+        ends = [f"above {self.after!r}"] if self.after is not None else []
+        ends += [f"up to {self.upto!r}"] if self.upto is not None else []
         said = f"the keys {' '.join(ends)}" if ends else "all keys"
         return f"{said} in {', '.join(self.partitions)}" if self.partitions else said
 

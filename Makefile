@@ -6,13 +6,14 @@ STAMP := $(VENV)/.installed
 JOBS ?= 2
 TARGET ?= embedded
 
-.PHONY: help demo test test-ray lint unit e2e node-up node-down kind-up kind-down bench bench-backup bench-reconcile bench-drift bench-canary lock docs clean
+.PHONY: help demo test test-ray lint sanity unit e2e node-up node-down kind-up kind-down bench bench-backup bench-reconcile bench-drift bench-canary lock docs clean
 
 help:
 	@echo "make demo    the whole loop on a real Milvus on this machine;"
 	@echo "             with TARGET=kubernetes on what \`pulumi up\` makes of infra/clusters/dev.yaml"
 	@echo "make test    every test this machine can run; says what it leaves out and why"
 	@echo "make lint    ruff, mypy --strict, import-linter, ansible-lint"
+	@echo "make sanity  ansible-test sanity, with the tools that it installs from the network"
 	@echo "make unit    the tests that need no server"
 	@echo "make test-ray    the tests on a Ray cluster of three nodes, made on this machine"
 	@echo "make e2e     the tests on a real Kubernetes node made on this machine (root, Go)"
@@ -86,6 +87,9 @@ lint: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/ansible-lint --offline
+
+sanity: $(STAMP)
+	KITESTRING_ANSIBLE_SANITY=1 $(BIN)/pytest tests/ansible/test_collection.py -k sanity
 
 bench: $(STAMP)
 	$(BIN)/python -m tests.bench

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,16 @@ import yaml
 from tests.ansible.conftest import ROOT
 
 MODULES = sorted(f"kitestring.milvus.{f.stem}" for f in (ROOT / "plugins/modules").glob("*.py"))
+# of `ansible-test sanity`: those that run with what ansible-core has
+SANITY = (
+    "action-plugin-docs", "changelog", "compile", "empty-init", "ignores", "line-endings",
+    "no-assert", "no-get-exception", "no-illegal-filenames", "no-smart-quotes", "replace-urlopen",
+    "shebang", "symlinks", "use-argspec-type-path", "use-compat-six",
+)  # fmt: skip
+# those for which ansible-test installs tools of its own, from the network
+SANITY_INSTALLING = (
+    "ansible-doc", "import", "pep8", "pylint", "runtime-metadata", "validate-modules", "yamllint"
+)  # fmt: skip
 ROLES = sorted(f.name for f in (ROOT / "roles").iterdir() if (f / "meta").is_dir())
 
 
@@ -111,3 +122,38 @@ def test_its_names_work_where_it_was_installed(installed: Path) -> None:
     assert '"told.cluster": "elsewhere"' in ansible(
         "ansible-playbook", "-i", "localhost,", str(book), cwd=installed, **paths
     )
+
+
+def sanity(installed: Path, tests: tuple[str, ...], **env: str) -> None:
+    """Runs tests of ansible-test on the collection where it was installed."""
+    there = installed / "ansible_collections" / "kitestring" / "milvus"
+    ignored = there / "tests" / "sanity"
+    ignored.mkdir(parents=True, exist_ok=True)
+    core = ".".join(version("ansible-core").split(".")[:2])
+    # ansible-test asks for the license of Ansible's own modules; this project has another
+    (ignored / f"ignore-{core}.txt").write_text(
+        "".join(
+            f"plugins/modules/{name.rsplit('.', 1)[1]}.py validate-modules:missing-gplv3-license\n"
+            for name in MODULES
+        )
+    )
+    chosen = [argument for test in tests for argument in ("--test", test)]
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+    ansible(
+        "ansible-test", "sanity", *chosen, "--python", python, "--color", "no",
+        cwd=there, PATH=path, **env,
+    )  # fmt: skip
+
+
+def test_sanity(installed: Path, tmp_path: Path) -> None:
+    sanity(installed, SANITY, HOME=str(tmp_path))
+
+
+@pytest.mark.skipif(
+    not os.environ.get("KITESTRING_ANSIBLE_SANITY"),
+    reason="ansible-test installs tools from the network: KITESTRING_ANSIBLE_SANITY=1 runs these",
+)
+@pytest.mark.parametrize("test", SANITY_INSTALLING)
+def test_sanity_with_tools_that_are_installed(installed: Path, test: str) -> None:
+    sanity(installed, (test,))

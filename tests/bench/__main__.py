@@ -1,7 +1,7 @@
 """Measures speed and memory, and writes the figures to `.bench/<time>-<name>.json`.
 
     python -m tests.bench [NAME…]       all of them where none is named: command, recall,
-                                        stack, demo, segments, provision
+                                        stack, demo, segments, provision, day2
     python -m tests.bench capacity      the capacity plan against loaded collections (8 minutes)
     python -m tests.bench reconcile     rows against the ledger, up to 10 million (5 minutes)
 
@@ -22,7 +22,7 @@ from typing import Any
 
 from tests.bench.measure import Result, Skipped, machine
 
-NAMES = ("command", "recall", "stack", "demo", "segments", "provision")
+NAMES = ("command", "recall", "stack", "demo", "segments", "provision", "day2")
 BY_NAME = ("capacity", "reconcile")  # long: only where they are named
 FOLDER = Path(".bench")
 

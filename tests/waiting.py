@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kitestring.clients.milvus.client import MilvusServer
 
 _POLL = 0.05  # seconds
 
@@ -14,3 +18,13 @@ def until(condition: Callable[[], object], timeout: float = 30.0) -> None:
     while not condition():
         assert time.monotonic() < end, f"it did not come true within {timeout:g} s"
         time.sleep(_POLL)
+
+
+def compacted(milvus: MilvusServer, name: str) -> None:
+    """Compacts a collection, and returns when that is done.
+
+    The server's queue may hold compactions of collections that other tests have dropped, which it
+    gives up after minutes.
+    """
+    compaction = milvus.compact(name)
+    until(lambda: milvus.compaction_done(compaction), timeout=400)

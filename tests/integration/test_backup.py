@@ -18,6 +18,7 @@ import yaml
 
 from kitestring.model.backup import BackupManifest, RowDigest
 from kitestring.model.collection import Field, Index, Schema
+from tests.waiting import compacted
 
 if TYPE_CHECKING:
     from kitestring.clients.milvus.client import MilvusServer
@@ -138,7 +139,6 @@ def restored(
 def test_segments_are_read_as_the_server_answers(
     milvus: MilvusServer, make: Callable[..., str], stack: StackState
 ) -> None:
-    from kitestring.clients.milvus.waiting import wait_until
     from kitestring.clients.store.local import LocalStore
     from kitestring.model.digest import digest_batches
     from kitestring.segments.reader import read_live
@@ -162,8 +162,7 @@ def test_segments_are_read_as_the_server_answers(
     milvus.delete(name, ["k00001"])
     milvus.upsert(name, rows(1, 2, version=3))  # deleted, and back
     same(1450)
-    compaction = milvus.compact(name)
-    wait_until(lambda: milvus.compaction_done(compaction), timeout=60, what="the compaction")
+    compacted(milvus, name)
     same(1450)
 
 

@@ -20,6 +20,7 @@ import yaml
 from kitestring.model.access import Privilege
 from kitestring.model.backup import BackupManifest
 from kitestring.model.collection import Field, Index, Schema
+from tests.waiting import compacted
 
 if TYPE_CHECKING:
     from kitestring.backup.catalog import Catalog
@@ -336,7 +337,6 @@ def test_the_boundary_is_one_instant_of_all_writers(
 def test_a_compaction_in_the_middle_of_a_copy_changes_nothing(
     milvus: MilvusServer, make: Callable[..., str], spec_file: Path
 ) -> None:
-    from kitestring.clients.milvus.waiting import wait_until
     from kitestring.model.digest import digest_batches
 
     name = make(PLAIN)
@@ -352,18 +352,15 @@ def test_a_compaction_in_the_middle_of_a_copy_changes_nothing(
         )
         milvus.flush(name)
     wanted = digest_batches("id", milvus.scan(name, ["id", "v", "version"]))
-    compacted = []
+    done: list[str] = []
 
     def hook(line: str) -> None:
-        if line.startswith(f"{name}:") and not compacted:
-            compaction = milvus.compact(name)
-            compacted.append(compaction)
-            wait_until(
-                lambda: milvus.compaction_done(compaction), timeout=60, what="the compaction"
-            )
+        if line.startswith(f"{name}:") and not done:
+            done.append(line)
+            compacted(milvus, name)
 
     made = backed_up(spec_file, milvus, name, on_event=hook)
-    assert compacted
+    assert done
     assert made.collections[0].digest == wanted
     assert backed_up(spec_file, milvus, name).collections[0].digest == wanted
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +20,7 @@ import pyarrow.compute as pc
 import pytest
 
 from kitestring.model.collection import Field, Index, Schema
+from tests.waiting import compacted
 
 if TYPE_CHECKING:
     from kitestring.clients.milvus.client import MilvusServer
@@ -124,11 +124,7 @@ class Machine:
 
     def compact(self) -> None:
         self.milvus.flush(self.name)
-        task = self.milvus.compact(self.name)
-        deadline = time.monotonic() + 180
-        while not self.milvus.compaction_done(task):
-            assert time.monotonic() < deadline, "the compaction does not end"
-            time.sleep(0.1)
+        compacted(self.milvus, self.name)
         self.flush_and_compare()
 
     def flush_and_compare(self) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -56,6 +58,9 @@ def test_set_aside_once_and_written_again(play, cluster, milvus):
     assert foretold.code == 0, foretold.output
     assert foretold.changed_tasks() == [TASK]
     assert f"-test/{name}: 1 rows of another model" in foretold.output
+    verb = [sys.executable, "-m", "kitestring", "embedding", "quarantine", "--dry-run"]
+    told = subprocess.check_output([*verb, "--spec", str(loaded.file)], text=True, timeout=60)
+    assert told.startswith(f"{name}: 1 row of another model would be set aside in {folder}")
     assert len(stored(milvus, name)) == 3
     assert not folder.exists()
 

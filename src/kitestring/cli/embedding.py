@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import click
 
 from kitestring.cli.common import load_spec, note, output_option, spec_option
@@ -87,4 +89,36 @@ def sign_off(
                 click.echo(sign_off_text(made[-1], (collection.canary or Canary()).rows), nl=False)
     if output == "json":
         click.echo(sign_offs_json(made, [(c.canary or Canary()).rows for c in chosen]), nl=False)
+    return 0
+
+
+@embedding.command("quarantine")
+@spec_option
+@click.option("--dry-run", is_flag=True, help="Say what would be set aside, and do nothing")
+@output_option("text", "json")
+def set_aside(spec_file: str | None, dry_run: bool, output: str) -> int:
+    """Take rows whose label is another model's out of the collections.
+
+    They are copied to a file in `quarantine` below the spec's `state` (without their vectors),
+    deleted, and proven gone. The next ingestion writes their documents again.
+    """
+    from kitestring.clients.milvus.connect import connect
+    from kitestring.enforce.quarantine import quarantine
+    from kitestring.enforce.show import quarantine_lines
+
+    loaded = load_spec(spec_file)
+    with connect(loaded) as milvus:
+        results = quarantine(loaded, milvus, dry_run=dry_run, on_event=note)
+    click.echo(
+        json.dumps(
+            {
+                "schema_version": 1,
+                "dry_run": dry_run,
+                "collections": [r.as_dict() for r in results],
+            },
+            indent=2,
+        )
+        if output == "json"
+        else "\n".join(quarantine_lines(results, dry_run=dry_run))
+    )
     return 0

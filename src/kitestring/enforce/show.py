@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from kitestring.enforce.compaction import Compaction
+from kitestring.enforce.quarantine import Quarantine
 from kitestring.enforce.reconcile import Reconciliation
 from kitestring.model.action import Action
 
@@ -45,3 +46,19 @@ def compaction_lines(results: Sequence[Compaction], *, dry_run: bool) -> Iterato
             yield f"{r.collection}: {r.need.reason} ({r.before})"
     if not results:
         yield "no collection of the spec is on the server"
+
+
+def quarantine_lines(results: Sequence[Quarantine], *, dry_run: bool) -> Iterator[str]:
+    """A line for each collection."""
+    for r in results:
+        rows = f"{r.rows:,} {'row' if r.rows == 1 else 'rows'} of another model"
+        if r.left:
+            yield f"{r.collection}: left as it is: {r.left}"
+        elif not r.rows:
+            yield f"{r.collection}: no row of another model"
+        elif dry_run:
+            yield f"{r.collection}: {rows} would be set aside in {r.file}"
+        else:
+            yield f"{r.collection}: {rows} set aside in {r.file}"
+    if not results:
+        yield "the spec has no collections"

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 from kitestring.enforce.quarantine import as_actions, quarantine
+from kitestring.enforce.show import quarantine_lines
 from kitestring.errors import EnforceError, IngestError
 
 
@@ -52,6 +53,8 @@ def test_a_dry_run_writes_nothing(spec_from, server):
     loaded = spec_from()
     results = quarantine(loaded, server, dry_run=True)
     assert [a.before for a in as_actions(loaded, results)] == ["3 rows of another model"]
+    (line,) = quarantine_lines(results, dry_run=True)
+    assert line.startswith("docs: 3 rows of another model would be set aside in ")
     assert server.deleted == []
     assert not loaded.state_dir.exists()
 
@@ -83,3 +86,6 @@ def test_rows_that_do_not_go_are_an_error(spec_from, server):
 def test_a_collection_that_is_not_there_is_left(spec_from):
     (left,) = quarantine(spec_from(), Server(None, []))
     assert left.left == "not on the server"
+    assert list(quarantine_lines([left], dry_run=False)) == [
+        "docs: left as it is: not on the server"
+    ]

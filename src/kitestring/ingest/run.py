@@ -6,14 +6,15 @@ import difflib
 import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from kitestring.clients.embedder import Embedder, make_cached, make_embedder
 from kitestring.clients.embedder.cache import CachedEmbedder
 from kitestring.clients.milvus.protocol import Milvus
 from kitestring.errors import EmbedderFailed, ExtractFailed, IngestError, UsageError
-from kitestring.ingest.deadletter import dead_letters, letters_file
-from kitestring.ingest.documents import find_documents
+from kitestring.ingest.deadletter import DeadLetters, dead_letters, letters_file
+from kitestring.ingest.documents import Found, find_documents
 from kitestring.ingest.ensure import ensure_collection
 from kitestring.ingest.ledger import open_ledger
 from kitestring.ingest.plan import Planner
@@ -125,36 +126,12 @@ def ingest(
             clock=clock,
             letters=letters,
         )
-        failed: list[FailedDocument] = []
-        written: set[str] = set()
-        vanished: set[str] = set()
-        for number, source in enumerate(found.sources, 1):
-            if source.doc_id in unchanged and not settled.notes:
-                continue
-            try:
-                planned = plan.document(source)
-            except (ExtractFailed, EmbedderFailed) as error:
-                if isinstance(error, EmbedderFailed) and not (error.transient or error.texts):
-                    raise
-                if found.missing(source.doc_id, source.root):
-                    vanished.add(source.doc_id)  # deleted since the directory was listed
-                    continue
-                failed.append(FailedDocument(source.doc_id, error.message, error.hint))
-                letters.park(
-                    tenant, source.doc_id, None, error.message, hint=error.hint, path=source.path
-                )
-                continue
-            if planned is None:
-                letters.clear(tenant, source.doc_id)
-            else:
-                writer.add(planned)
-                if planned.rows or planned.surplus:
-                    written.add(source.doc_id)
-            if progress is not None:
-                progress(Progress(number, len(found.sources), writer.rows_written))
+        handled = _write_each(
+            found, plan, writer, letters, tenant, () if settled.notes else unchanged, progress
+        )
         clock.lap("extract")
         writer.finish()
-        found = found.without(vanished)
+        found = found.without(handled.vanished)
         gone = plan.gone(found, all_others=prune)
         writer.remove(gone)
         if moved := plan.moved(found):
@@ -185,7 +162,7 @@ def ingest(
                 "`kitestring drift` tells which differ"
             )
     unfinished = letters.documents
-    written -= unfinished
+    failed, written = handled.failed, handled.written - unfinished
     return IngestReport(
         collection=wanted.name,
         tenant=tenant,
@@ -212,6 +189,53 @@ def ingest(
         made=ensured.made,
         notes=(*ensured.notes, *notes),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Handled:
+    """Documents of one ingestion, by what became of them; of the others nothing had changed."""
+
+    failed: list[FailedDocument] = field(default_factory=list)
+    written: set[str] = field(default_factory=set)
+    vanished: set[str] = field(default_factory=set)  # deleted since the directory was listed
+
+
+def _write_each(
+    found: Found,
+    plan: Planner,
+    writer: Writer,
+    letters: DeadLetters,
+    tenant: str,
+    unchanged: Collection[str],
+    progress: OnProgress | None,
+) -> _Handled:
+    """Plans one document after the other and gives it to the writer; parks what can't be read."""
+    handled = _Handled()
+    for number, source in enumerate(found.sources, 1):
+        if source.doc_id in unchanged:
+            continue
+        try:
+            planned = plan.document(source)
+        except (ExtractFailed, EmbedderFailed) as error:
+            if isinstance(error, EmbedderFailed) and not (error.transient or error.texts):
+                raise
+            if found.missing(source.doc_id, source.root):
+                handled.vanished.add(source.doc_id)
+                continue
+            handled.failed.append(FailedDocument(source.doc_id, error.message, error.hint))
+            letters.park(
+                tenant, source.doc_id, None, error.message, hint=error.hint, path=source.path
+            )
+            continue
+        if planned is None:
+            letters.clear(tenant, source.doc_id)
+        else:
+            writer.add(planned)
+            if planned.rows or planned.surplus:
+                handled.written.add(source.doc_id)
+        if progress is not None:
+            progress(Progress(number, len(found.sources), writer.rows_written))
+    return handled
 
 
 def collection_to_write(loaded: LoadedSpec, name: str) -> tuple[CollectionSpec, EmbeddingModel]:

@@ -114,7 +114,9 @@ def apiserver(
     toolchain: Toolchain, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ApiServer]:
     with running_apiserver(
-        toolchain.tool("kube-apiserver"), tmp_path_factory.mktemp("apiserver")
+        toolchain.tool("kube-apiserver"),
+        toolchain.tool("etcd"),
+        tmp_path_factory.mktemp("apiserver"),
     ) as server:
         yield server
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-import shutil
 import socket
 import ssl
 import subprocess
@@ -39,6 +38,7 @@ class ApiServer:
     """A running API server. `stop` and `start` make it go away and come back, data kept."""
 
     binary: Path
+    etcd: Path
     directory: Path
     port: int = field(default_factory=free_port)
     etcd_port: int = field(default_factory=free_port)
@@ -61,14 +61,11 @@ class ApiServer:
         """
         self.directory.mkdir(parents=True, exist_ok=True)
         self._write_files()
-        etcd = shutil.which("etcd")
-        if etcd is None:
-            raise RuntimeError("there is no etcd on PATH")
         client = f"http://127.0.0.1:{self.etcd_port}"
         peer = f"http://127.0.0.1:{free_port()}"
         self._spawn(
             [
-                etcd,
+                str(self.etcd),
                 f"--data-dir={self.directory / 'etcd'}",
                 f"--listen-client-urls={client}",
                 f"--advertise-client-urls={client}",
@@ -183,9 +180,9 @@ class ApiServer:
 
 
 @contextlib.contextmanager
-def running_apiserver(binary: Path, directory: Path) -> Iterator[ApiServer]:
+def running_apiserver(binary: Path, etcd: Path, directory: Path) -> Iterator[ApiServer]:
     """An API server for the time of a `with` block; it never outlives it."""
-    server = ApiServer(binary, directory)
+    server = ApiServer(binary, etcd, directory)
     try:
         server.start()
         yield server

@@ -101,7 +101,8 @@ def keep_object(
     if password is not None:
         given["password"] = {"given": True}
     session = session or SpecSession(loaded, password=password)
-    wanted = {**_declared(loaded, one, given), **given}
+    # what comes from the spec's declaration already is whole
+    wanted = given if "connection" in given else {**_declared(loaded, one, given), **given}
     found = one.find(session, wanted)
     if not present:
         return _absent(one, session, found, one.identity(wanted), allow_data_loss, dry_run)
@@ -109,7 +110,7 @@ def keep_object(
         return _made(one, session, wanted, dry_run)
     wanted = {k: v for k, v in wanted.items() if k not in keep}
     _refuse_wrong(one, wanted, wanted)
-    return _kept(one, session, wanted, allow_data_loss, dry_run)
+    return _kept(one, session, wanted, found, allow_data_loss, dry_run)
 
 
 def _made(kind: Kind, session: Session, wanted: dict[str, Any], dry_run: bool) -> KeptObject:
@@ -128,10 +129,17 @@ def _made(kind: Kind, session: Session, wanted: dict[str, Any], dry_run: bool) -
 
 
 def _kept(
-    kind: Kind, session: Session, wanted: dict[str, Any], allow_data_loss: bool, dry_run: bool
+    kind: Kind,
+    session: Session,
+    named: dict[str, Any],
+    found: dict[str, Any],
+    allow_data_loss: bool,
+    dry_run: bool,
 ) -> KeptObject:
+    wanted = dict(named)
     kind.settle(session, {}, wanted)
-    found = kind.find(session, wanted) or {}
+    if wanted != named:  # what was computed is compared with, too
+        found = kind.find(session, wanted) or {}
     wanted = {**found, **wanted}
     differences = kind.differences(wanted, found)
     replacing = [d for d in differences if d.replaces]

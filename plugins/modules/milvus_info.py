@@ -24,8 +24,8 @@ options:
     default: [schedule]
   unit_folder:
     description:
-      - Where systemd units are. C(/etc/systemd/system) for root and the user's own folder for
-        others by default.
+      - Where systemd units are. By default C(day2.units) of the spec; without it
+        C(/etc/systemd/system) for root and the user's own folder for others.
     type: path
   upgrade_to:
     description:

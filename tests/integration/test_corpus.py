@@ -13,6 +13,7 @@ from kitestring.ingest.run import ingest
 from kitestring.model.corpus import CorpusSeen
 from kitestring.model.tally import Tally
 from kitestring.spec.loaded import LoadedSpec
+from tests.integration.report_schema import published
 
 pytestmark = pytest.mark.server
 SpecFor = Callable[..., LoadedSpec]
@@ -30,7 +31,7 @@ def test_documents_are_told_that_are_new_changed_or_gone(
     name = loaded.spec.collections[0].name
 
     def seen(code: int) -> CorpusSeen:
-        report = detect(loaded, only=["corpus"])
+        report = published(detect(loaded, only=["corpus"]))
         assert report.exit_code == code, report.findings
         found = report.snapshot.collections[name].corpus
         assert found is not None

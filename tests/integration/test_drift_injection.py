@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 
 import pytest
@@ -11,11 +12,19 @@ from kitestring.spec.load import load
 from tests.bench.drift import inject
 from tests.bench.drift_faults import FAULTS
 from tests.bench.drift_site import Site, in_process, spec_document
+from tests.integration.report_schema import VALIDATOR
 
 # faults of definitions are planted by tests/integration/test_drift.py and test_access.py
 QUICK = [one for one in FAULTS if one.rows or one.check.startswith(("embedding", "backup"))]
 # what the server does with its segments after a write, and when, is its own
 SETTLING = {"index.segments", "index.unindexed-rows", "index.growing", "index.replica-segments"}
+
+
+def published(loaded, only=()):
+    """A run whose report is as its schema says."""
+    seen = in_process(loaded, only)
+    VALIDATOR.validate(json.loads(json.dumps(seen.facts)))
+    return seen
 
 
 @pytest.fixture
@@ -35,7 +44,7 @@ def here(stack, stack_data, milvus, tmp_path, unique):
 def test_every_fault_is_found_exactly_and_clean_runs_are_silent(here):
     here.fill(300)
     here.prepare()
-    result = inject(here, in_process, QUICK, clean_runs=2, narrow=True)
+    result = inject(here, published, QUICK, clean_runs=2, narrow=True)
     told = {one.name: (one.planted, one.found, one.exit_code) for one in result.outcomes}
     assert told == {name: (planted, planted, 2) for name, (planted, _, _) in told.items()}
     assert {one.name for one in QUICK} == told.keys()

@@ -18,6 +18,7 @@ from kitestring.drift import detect
 from kitestring.enforce.embedding import check_models
 from kitestring.ingest.ensure import ensure_collection
 from kitestring.spec.models import HashingModel
+from tests.integration.report_schema import published
 
 NO_BACKUP = {"backup": None, "objectives": None}
 WORDS = [f"{a}{b}" for a in ("ka", "lo", "mi", "te", "ru") for b in ("ne", "sto", "ver", "dal")]
@@ -71,7 +72,7 @@ def embedded(rows, embedder):
 
 
 def found(loaded, **options):
-    report = detect(loaded, only=("embedding",), **options)
+    report = published(detect(loaded, only=("embedding",), **options))
     return {f.check: f for f in report.findings}, report.exit_code
 
 

@@ -11,6 +11,7 @@ from kitestring.drift import detect
 from kitestring.model.arrow import arrow_schema
 from kitestring.model.digest import DYNAMIC_FIELD
 from kitestring.spec.schema import collection_schema, wanted_index
+from tests.integration.report_schema import published
 
 pytestmark = pytest.mark.server
 
@@ -79,7 +80,7 @@ def test_recall_of_a_searched_too_narrowly_index(spec_for, milvus, unique, vecto
     name = unique("c")
     wide = recall_spec(spec_for, name, 256)
     made(milvus, wide, [a_row(n, v) for n, v in enumerate(vectors)])
-    report = detect(wide, only=["index.recall"])
+    report = published(detect(wide, only=["index.recall"]))
     assert (told(report, "index.recall"), report.exit_code) == ([], 0)
     seen = report.snapshot.collections[name].recall
     assert seen.recall.mean == 1.0  # every list is probed: exact
@@ -113,7 +114,7 @@ def test_tenants_that_share_a_collection(spec_for, milvus, unique, vectors):
     )
     rows = [a_row(n, vectors[n], tenant_id=["acme", "globex"][n % 2]) for n in range(60)]
     made(milvus, loaded, rows, flush=False)
-    report = detect(loaded, only=["tenancy"])
+    report = published(detect(loaded, only=["tenancy"]))
     seen = report.snapshot.collections[name].isolation
     assert (failed(report), seen.reason, report.exit_code) == (set(), "", 0)
     assert (dict(seen.tenants), seen.canaries, seen.written) == ({"acme": 30, "globex": 30}, 5, 1)

@@ -10,6 +10,7 @@ import yaml
 
 from kitestring.cli import cli, run
 from kitestring.drift import detect
+from tests.integration.report_schema import published
 
 pytestmark = pytest.mark.server
 
@@ -21,7 +22,7 @@ def kitestring(*arguments):
 
 
 def found(loaded):
-    report = detect(loaded, only=["retrieval"])
+    report = published(detect(loaded, only=["retrieval"]))
     return {
         f.check: "?" if f.inconclusive else f.severity.value for f in report.findings
     }, report.exit_code

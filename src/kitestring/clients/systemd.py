@@ -78,15 +78,18 @@ def timer_of(loaded: LoadedSpec, task: str, folder: Path | None = None) -> Timer
     """The units of one task, at the times of its cron entry; a run that was missed is caught up.
 
     Args:
-        folder: where units are; systemd's own folder for root, the user's otherwise, by default.
+        folder: where units are; `day2.units` of the spec by default, without it systemd's own
+            folder for root and the user's otherwise.
     """
     where = hashlib.sha256(str(loaded.file.resolve()).encode()).hexdigest()[:8]
     name = loaded.spec.cluster.name
     title = f"kitestring {task} of {name} ({loaded.file.resolve()})".replace("%", "%%")
     when = on_calendar(TIMES[task](loaded.spec))
+    units = loaded.spec.day2.units
+    named = loaded.resolve(units) if units else None
     return Timer(
         f"kitestring-{name}-{task}-{where}",
-        folder or _folder(),
+        folder or named or _folder(),
         when,
         _SERVICE.format(
             title=title,

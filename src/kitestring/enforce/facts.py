@@ -16,7 +16,7 @@ def schedule_facts(loaded: LoadedSpec, unit_folder: str | None = None) -> dict[s
     """The cron entries and systemd units of the spec, and whether this host would run them.
 
     Args:
-        unit_folder: where units are, where it is not systemd's own folder or the user's.
+        unit_folder: where units are, where the spec does not say so; see `timer_of`.
     """
     folder = Path(unit_folder) if unit_folder else None
     return {

@@ -6,6 +6,16 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
+class UnitSeen:
+    """A file that systemd reads for a task: the service, the timer, or a drop-in of either, of
+    which nothing is `wanted`. Texts are without the interpreter; `found` is None without a file."""
+
+    file: str
+    wanted: str
+    found: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class TaskSeen:
     """One scheduled task. Lines are without the interpreter; empty where there is none."""
 
@@ -16,3 +26,4 @@ class TaskSeen:
     ended: int | None = None  # ms since the epoch; None: it has never run by `scheduled`
     exit_code: int = 0
     log: str = ""
+    units: tuple[UnitSeen, ...] = ()  # empty where this host has no unit of the task

@@ -112,6 +112,12 @@ class Day2(Model):
         description="directory of node_exporter's textfile collector, for metrics of scheduled "
         "tasks on a host",
     )
+    units: str | None = Field(
+        None,
+        min_length=1,
+        description="directory of the systemd units of scheduled tasks on a host; omit for "
+        "`/etc/systemd/system`, or the user's own without root",
+    )
     notify: list[str] = Field(
         [],
         description="a command and its arguments, run when a scheduled task on a host does not end "

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
 from importlib.resources import files
 from pathlib import Path
+from typing import Literal, get_args, get_origin, get_type_hints
 from xml.etree import ElementTree as ET
 
 import jsonschema
@@ -16,10 +18,17 @@ from kitestring.checks.registry import BY_ID
 from kitestring.drift import run_drift
 from kitestring.drift.baseline import baseline_entries
 from kitestring.model.baseline import Baseline
+from kitestring.model.canary import CanaryEvidence
 from kitestring.model.checkout import Checkout
+from kitestring.model.corpus import CorpusSeen
 from kitestring.model.finding import Severity
+from kitestring.model.infra import InfraSnapshot
+from kitestring.model.recall import LiveRecall
+from kitestring.model.retrieval import RetrievalSeen
 from kitestring.model.snapshot import Tally
+from kitestring.model.tenancy import IsolationSeen
 from kitestring.render.formats import rendered_drift
+from kitestring.render.json import drift_json
 from kitestring.render.sarif import sarif_log
 
 ROOT = Path(__file__).parents[3]
@@ -54,16 +63,75 @@ def here(loaded):
     return Checkout(str(folder), str(folder.parent))
 
 
-def test_json_is_as_its_schema_says(dirty, loaded, clean):
-    schema = json.loads((ROOT / "docs/reference/drift-report.schema.json").read_text())
-    validator = jsonschema.Draft202012Validator(schema)
+@pytest.fixture(scope="module")
+def report_schema():
+    return json.loads((ROOT / "docs/reference/drift-report.schema.json").read_text())
+
+
+def test_json_is_as_its_schema_says(report_schema, dirty, loaded, clean):
     old = Baseline("test", "cluster.yaml", 1, baseline_entries(dirty.findings), "b.json")
     for report in (dirty, run_drift(loaded, clean), run_drift(loaded, clean, baseline=old)):
         facts = json.loads(rendered_drift(report, "json"))
-        validator.validate(facts)
-        assert facts.keys() == schema["properties"].keys()
-        for finding in facts["findings"]:
-            assert finding.keys() == schema["$defs"]["finding"]["properties"].keys()
+        jsonschema.Draft202012Validator(report_schema).validate(facts)
+        assert set(unnamed(facts, report_schema, report_schema)) == set()
+
+
+def test_every_kind_of_evidence_is_in_the_schema(report_schema, loaded, clean):
+    """Whole values, every part of them there, and none missing from the schema."""
+    seen = replace(
+        clean.collections["docs"], **{kind: filled(cls) for kind, cls in EVIDENCE.items()}
+    )
+    snapshot = replace(clean, collections={"docs": seen}, infra=filled(InfraSnapshot))
+    facts = json.loads(drift_json(replace(run_drift(loaded, clean), snapshot=snapshot)))
+    jsonschema.Draft202012Validator(report_schema).validate(facts)
+    assert set(unnamed(facts, report_schema, report_schema)) == set()
+    facts["snapshot"]["collections"][0]["canary"]["vectors"]["zero"]["count"] = "none"
+    assert not jsonschema.Draft202012Validator(report_schema).is_valid(facts)
+
+
+EVIDENCE = {
+    "corpus": CorpusSeen,
+    "recall": LiveRecall,
+    "retrieval": RetrievalSeen,
+    "isolation": IsolationSeen,
+    "canary": CanaryEvidence,
+}
+SIMPLE = {str: "x", int: 1, float: 0.5, bool: True}
+
+
+def filled(kind):
+    """A value of a type with nothing left out: what may be None is there, lists have an entry."""
+    if kind in SIMPLE:
+        return SIMPLE[kind]
+    if is_dataclass(kind):
+        hints = get_type_hints(kind)
+        return kind(**{one.name: filled(hints[one.name]) for one in fields(kind)})
+    if get_origin(kind) is Literal:
+        return get_args(kind)[0]
+    of = [one for one in get_args(kind) if one is not type(None)]
+    if get_origin(kind) is tuple:
+        return tuple(filled(one) for one in of if one is not ...)
+    if get_origin(kind) in (Mapping, dict):
+        return {"x": filled(of[1])}
+    return filled(of[0])
+
+
+def unnamed(facts, schema, root):
+    """Keys of objects that the schema has no word on."""
+    if "$ref" in schema:
+        schema = {**root["$defs"][schema["$ref"].rpartition("/")[2]], **schema}
+    for one in schema.get("anyOf", ()):
+        yield from unnamed(facts, one, root)
+    if isinstance(facts, dict):
+        known = schema.get("properties", {})
+        for key, value in facts.items():
+            if key in known:
+                yield from unnamed(value, known[key], root)
+            elif "anyOf" not in schema and known:
+                yield key
+    elif isinstance(facts, list):
+        for value in facts:
+            yield from unnamed(value, schema.get("items", {}), root)
 
 
 # --- sarif

@@ -2,7 +2,8 @@
 
 `rows-N` compares generated rows (see `reconcile_run`); its figures stand beside a projection to a
 billion rows. `scan` reads key, content hash and label of a real server's rows from its files,
-against pymilvus's `query_iterator`; `drift` is `kitestring drift` on a million real rows.
+against pymilvus's `query_iterator`; `drift-rows` and `drift-full` are `kitestring drift` on a
+million real rows, with the checks of the rows and with all (see `many_rows`).
 """
 
 from __future__ import annotations
@@ -16,30 +17,23 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-import yaml
+import psutil
 
 from kitestring.clients.milvus.client import MilvusServer
-from kitestring.ingest.ledger import open_ledger
-from kitestring.local import running
-from kitestring.model.arrow import arrow_schema
-from kitestring.model.ledger import LedgerRow
+from kitestring.clients.stack_state import read_stack_state
 from kitestring.observe.from_segments import SegmentRows
 from kitestring.observe.take import Columns
 from kitestring.parallel import Serial
-from kitestring.spec.load import load
 from kitestring.spec.loaded import LoadedSpec
-from kitestring.spec.schema import collection_schema, wanted_index
-from tests.bench.measure import Result, kitestring, run
+from tests.bench.many_rows import NAME, many_rows
+from tests.bench.measure import Result, cpu_of, kitestring, run
 
 SIZES = [
     int(n) for n in os.environ.get("BENCH_ROWS", "1000000,2000000,5000000,10000000").split(",")
 ]
 REAL = int(os.environ.get("BENCH_REAL_ROWS", "1000000"))
-DIMENSION, BATCH = 128, 10_000
+DIMENSION = 128
 BILLION, NODES, CORES = 10**9, 8, 8  # what the projection is made for
-NAME, MODEL, CHUNKER = "docs", "words@1", "fixed/200/0/1"
 
 
 def results() -> Iterator[Result]:
@@ -66,19 +60,40 @@ def results() -> Iterator[Result]:
 def _real(compared: float) -> Iterator[Result]:
     with tempfile.TemporaryDirectory(prefix="kitestring-bench-") as folder:
         home = Path(folder)
-        with running(home / "milvus", timeout=180) as state:
-            loaded = _spec(home)
-            with MilvusServer(state.uri, timeout=60) as milvus:
-                _fill(milvus, loaded)
-                scan = _scan(milvus, loaded, home)
-                yield scan
-                yield _projected(REAL / scan.detail["cpu_seconds"], compared)
-            ran = kitestring("drift", "--spec", str(loaded.file), "--only", "rows", expect=(0,))
-            print(f"    {ran.output.splitlines()[-1]}", file=sys.stderr)
-            yield Result(
-                "drift-rows", ran.seconds, "s", limit=60.0,
-                detail={"rows": REAL, "dimension": DIMENSION, "peak_mib": ran.peak >> 20},
-            )  # fmt: skip
+        with many_rows(home, REAL, DIMENSION) as (loaded, milvus):
+            scan = _scan(milvus, loaded, home)
+            yield scan
+            yield _projected(REAL / scan.detail["cpu_seconds"], compared)
+            yield drift_run(loaded, "drift-rows", "--only", "rows")
+            yield drift_run(loaded, "drift-full")
+
+
+def drift_run(loaded: LoadedSpec, name: str, *arguments: str) -> Result:
+    """`kitestring drift`, which has to be clean: wall time, and the CPU of it and of the server."""
+    server = _server(loaded)
+    before, seen = _cpu(server), []
+    used = cpu_of(
+        lambda: seen.append(kitestring("drift", "--spec", str(loaded.file), *arguments)),
+        lambda _: "own",
+    )
+    (ran,) = seen
+    told = {"own_cpu_s": used["all"], "server_cpu_s": round(_cpu(server) - before, 2)}
+    detail = {"rows": REAL, "dimension": DIMENSION, "peak_mib": ran.peak >> 20, **told}
+    print(f"    {ran.output.splitlines()[-1]} {detail}", file=sys.stderr)
+    return Result(name, ran.seconds, "s", limit=60.0, detail=detail)
+
+
+def _server(loaded: LoadedSpec) -> psutil.Process:
+    folder = loaded.spec.connection.embedded
+    state = read_stack_state(loaded.resolve(folder)) if folder else None
+    if state is None:
+        raise RuntimeError("the server is gone")
+    return psutil.Process(state.pid)
+
+
+def _cpu(process: psutil.Process) -> float:
+    used = process.cpu_times()
+    return float(used.user + used.system)
 
 
 def _projected(scanned: float, compared: float) -> Result:
@@ -135,78 +150,3 @@ def _iterated(milvus: MilvusServer, columns: list[str], limit: int) -> int:
         rows += len(found)
     iterator.close()
     return rows
-
-
-def _spec(home: Path) -> LoadedSpec:
-    file = home / "cluster.yaml"
-    document = {
-        "version": 1,
-        "cluster": {"name": "bench"},
-        "connection": {"embedded": str(home / "milvus"), "timeout": "60s"},
-        "storage": {"type": "embedded"},
-        "state": "state",
-        "models": [
-            {"provider": "hashing", "name": "words", "version": "1", "dimension": DIMENSION}
-        ],
-        "collections": [
-            {
-                "name": NAME,
-                "model": MODEL,
-                "chunking": {"strategy": "fixed", "size": 200, "overlap": 0, "version": 1},
-                "indexes": [{"field": "embedding", "type": "FLAT", "metric": "COSINE"}],
-            }
-        ],
-    }
-    file.write_text(yaml.safe_dump(document))
-    return load(file)
-
-
-def _fill(milvus: MilvusServer, loaded: LoadedSpec) -> None:
-    """Rows of a seeded generator, and the ledger that an ingestion of them would leave."""
-    collection = loaded.spec.collections[0]
-    schema = collection_schema(loaded.spec, collection)
-    milvus.create_collection(NAME, schema, shards=2)
-    info = milvus.describe(NAME)
-    generator = np.random.default_rng(1)
-    with open_ledger(loaded) as ledger, ledger.run(NAME) as hold:
-        ledger.bind(hold, info.id)
-        for start in range(0, REAL, BATCH):
-            count = min(BATCH, REAL - start)
-            rows = _rows(start, count, generator)
-            shape = arrow_schema(info.schema, list(rows))
-            milvus.columnar.insert(
-                NAME,
-                info.schema,
-                pa.record_batch(
-                    [pa.array(rows[n], shape.field(n).type) for n in shape.names], schema=shape
-                ),
-            )
-            ledger.enter(
-                hold, "default",
-                [
-                    LedgerRow(key, "doc", 0, content, MODEL, CHUNKER, 1000)
-                    for key, content in zip(rows["id"], rows["content_hash"], strict=True)
-                ],
-            )  # fmt: skip
-    milvus.flush(NAME)
-    milvus.create_index(NAME, wanted_index(collection.indexes[0]), wait=True)
-    milvus.load(NAME)
-
-
-def _rows(start: int, count: int, generator: np.random.Generator) -> dict[str, Any]:
-    numbers = range(start, start + count)
-    vectors = generator.normal(size=(count, DIMENSION)).astype(np.float32)
-    return {
-        "id": [f"{n * 0x9E3779B97F4A7C15 % 2**128:032x}" for n in numbers],
-        "embedding": pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), DIMENSION),
-        "tenant_id": ["default"] * count,
-        "doc_id": [f"doc-{n // 20}" for n in numbers],
-        "chunk_index": [n % 20 for n in numbers],
-        "text": ["a passage of some length " * 4] * count,
-        "content_hash": [
-            f"{n * 0xC2B2AE3D27D4EB4F165667B19E3779F9 % 2**256:064x}" for n in numbers
-        ],
-        "embedding_model": [MODEL] * count,
-        "chunker": [CHUNKER] * count,
-        "last_embedded_at": [1000] * count,
-    }

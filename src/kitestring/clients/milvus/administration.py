@@ -11,9 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import grpc
-
-from kitestring.clients.milvus.failures import translated
+from kitestring.clients.milvus.failures import translated, unknown_call
 from kitestring.errors import MilvusError
 from kitestring.model.access import Privilege
 
@@ -186,8 +184,7 @@ class Administration:
             with translated(self._uri):
                 yield
         except MilvusError as error:
-            origin = error.__cause__
-            if isinstance(origin, grpc.RpcError) and origin.code() is grpc.StatusCode.UNIMPLEMENTED:
+            if unknown_call(error):
                 raise UnknownToServer(
                     f"this version of Milvus can't {what}", subject=self._uri
                 ) from None

@@ -20,6 +20,17 @@ class Call(Protocol):
     def __call__(self, method: str, request: Any, *, timeout: float | None = None) -> Any: ...
 
 
+def smallest_keys(limit: int | None) -> list[common_pb2.KeyValuePair]:
+    """The parameters of a query for the `limit` rows with the smallest keys; None for all."""
+    params = {} if limit is None else {
+        "limit": str(limit),
+        # without it, 2.3 may stop reducing before the smallest keys of all segments are in
+        "reduce_stop_for_best": "false",
+        "iterator": "True",
+    }  # fmt: skip
+    return [common_pb2.KeyValuePair(key=k, value=v) for k, v in params.items()]
+
+
 class Columnar:
     """What `MilvusColumnar` promises. Several threads may use one."""
 
@@ -37,12 +48,6 @@ class Columnar:
         limit: int | None = None,
         since: int | None = None,
     ) -> pa.RecordBatch:
-        params = {} if limit is None else {
-            "limit": str(limit),
-            # without it, 2.3 may stop reducing before the smallest keys of all segments are in
-            "reduce_stop_for_best": "false",
-            "iterator": "True",
-        }  # fmt: skip
         strong = common_pb2.ConsistencyLevel.Strong
         request = milvus_pb2.QueryRequest(
             db_name=self._database,
@@ -50,7 +55,7 @@ class Columnar:
             expr=expression,
             output_fields=columns,
             partition_names=[partition] if partition else [],
-            query_params=[common_pb2.KeyValuePair(key=k, value=v) for k, v in params.items()],
+            query_params=smallest_keys(limit),
             consistency_level=strong if since is None else common_pb2.ConsistencyLevel.Customized,
             # to the end of that millisecond
             guarantee_timestamp=0 if since is None else (since + 1) << 18,

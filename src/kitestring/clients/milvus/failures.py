@@ -88,6 +88,12 @@ def translated(uri: str) -> Iterator[None]:
         raise translate(error, uri) from error
 
 
+def unknown_call(error: MilvusError) -> bool:
+    """Whether the server said that it does not have the call at all."""
+    cause = error.__cause__
+    return isinstance(cause, grpc.RpcError) and cause.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
 def _short(text: str) -> str:
     """The first line of a server's message, without its stack."""
     line = next((line for line in text.splitlines() if line.strip()), "unknown error")

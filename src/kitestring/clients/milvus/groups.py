@@ -7,10 +7,10 @@ number that the server fills up again after a node was lost.
 
 from __future__ import annotations
 
-import grpc
 from pymilvus.grpc_gen import milvus_pb2, rg_pb2
 
 from kitestring.clients.milvus.columnar import Call
+from kitestring.clients.milvus.failures import unknown_call
 from kitestring.errors import MilvusError
 from kitestring.model.collection import DEFAULT_GROUP, ResourceGroup
 
@@ -43,7 +43,7 @@ class Groups:
                 milvus_pb2.UpdateResourceGroupsRequest(resource_groups={name: _config(nodes)}),
             )
         except MilvusError as error:
-            if not _unknown(error):
+            if not unknown_call(error):
                 raise
             more = nodes - _group(self._describe(name)).nodes
             if more > 0:
@@ -107,8 +107,3 @@ def _config(nodes: int) -> rg_pb2.ResourceGroupConfig:
     return rg_pb2.ResourceGroupConfig(
         requests=limit, limits=limit, transfer_from=give, transfer_to=give
     )
-
-
-def _unknown(error: MilvusError) -> bool:
-    cause = error.__cause__
-    return isinstance(cause, grpc.RpcError) and cause.code() is grpc.StatusCode.UNIMPLEMENTED

@@ -1,8 +1,9 @@
 """Resource groups of a server, over the raw calls of a connection.
 
-From 2.4 a group is told how many nodes it is to have (`UpdateResourceGroups`) and the server keeps
-to that. Before, nodes are moved (`TransferNode`); the group's capacity goes along, and is the
-number that the server fills up again after a node was lost.
+From 2.4 a group is told how many nodes it is to have (`UpdateResourceGroups`), and the server moves
+them in the background and keeps to that: the call changes the configuration only (Milvus,
+`internal/querycoordv2/meta/resource_manager.go`). Before, nodes are moved (`TransferNode`); the
+group's capacity goes along, and is the number that the server fills up again after a node was lost.
 """
 
 from __future__ import annotations
@@ -11,15 +12,22 @@ from pymilvus.grpc_gen import milvus_pb2, rg_pb2
 
 from kitestring.clients.milvus.columnar import Call
 from kitestring.clients.milvus.failures import unknown_call
+from kitestring.clients.milvus.waiting import wait_until
 from kitestring.errors import MilvusError
 from kitestring.model.collection import DEFAULT_GROUP, ResourceGroup
 
+_MOVED = 30.0  # seconds that a server may take to move nodes; it looks every 10 s at the latest
+
 
 class Groups:
-    """What `MilvusGroups` promises."""
+    """What `MilvusGroups` promises.
 
-    def __init__(self, call: Call, database: str) -> None:
-        self._call, self._database = call, database
+    Args:
+        moved: seconds that a server which moves nodes in the background may take.
+    """
+
+    def __init__(self, call: Call, database: str, moved: float = _MOVED) -> None:
+        self._call, self._database, self._moved = call, database, moved
 
     def all(self) -> tuple[ResourceGroup, ...]:
         names = self._call("ListResourceGroups", milvus_pb2.ListResourceGroupsRequest())
@@ -37,22 +45,11 @@ class Groups:
             raise
 
     def resize(self, name: str, nodes: int) -> None:
-        try:
-            self._call(
-                "UpdateResourceGroups",
-                milvus_pb2.UpdateResourceGroupsRequest(resource_groups={name: _config(nodes)}),
-            )
-        except MilvusError as error:
-            if not unknown_call(error):
-                raise
-            more = nodes - _group(self._describe(name)).nodes
-            if more > 0:
-                self._transfer(DEFAULT_GROUP, name, more)
-            elif more < 0:
-                self._transfer(name, DEFAULT_GROUP, -more)
+        if self._declare(name, nodes):
+            self._settle(name, nodes)
 
     def drop(self, name: str) -> None:
-        self.resize(name, 0)
+        self._declare(name, 0)  # a server that moves nodes itself takes what is left on dropping
         self._call("DropResourceGroup", milvus_pb2.DropResourceGroupRequest(resource_group=name))
 
     def collections(self, name: str) -> dict[str, int]:
@@ -69,6 +66,45 @@ class Groups:
                 db_name=self._database,
             ),
         )
+
+    def _declare(self, name: str, nodes: int) -> bool:
+        """Whether the server moves the nodes itself, later; else they have been moved."""
+        try:
+            self._call(
+                "UpdateResourceGroups",
+                milvus_pb2.UpdateResourceGroupsRequest(resource_groups={name: _config(nodes)}),
+            )
+        except MilvusError as error:
+            if not unknown_call(error):
+                raise
+            more = nodes - _group(self._describe(name)).nodes
+            if more > 0:
+                self._transfer(DEFAULT_GROUP, name, more)
+            elif more < 0:
+                self._transfer(name, DEFAULT_GROUP, -more)
+            return False
+        return True
+
+    def _settle(self, name: str, nodes: int) -> None:
+        """Waits until the group has its nodes: what is loaded into it before is refused."""
+        has = 0
+
+        def there() -> bool:
+            nonlocal has
+            has = int(self._describe(name).num_available_node)
+            return has == nodes
+
+        try:
+            wait_until(there, timeout=self._moved, what=name)
+        except MilvusError as error:
+            if error.__cause__ is not None:
+                raise  # the server's own
+            raise MilvusError(
+                f"the resource group `{name}` is to have {nodes} query nodes, and the server has "
+                f"given it {has} within {self._moved:g} s",
+                hint="start more query nodes, or take some from another group",
+                subject=name,
+            ) from None
 
     def _describe(self, name: str) -> milvus_pb2.ResourceGroup:
         request = milvus_pb2.DescribeResourceGroupRequest(resource_group=name)

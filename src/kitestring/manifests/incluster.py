@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
-from urllib.parse import urlsplit
 
 from kitestring.manifests.dependencies import object_store
 from kitestring.manifests.labels import deployment_of, object_name
@@ -166,18 +165,11 @@ def _connection(spec: Spec) -> dict[str, Any]:
         "timeout": plain(spec)["connection"]["timeout"],
     }
     if secret:
-        made["tls"] = {"ca_file": f"{TLS_DIR}/ca.crt", "server_name": _server_name(spec)}
+        # a certificate that was given need not know the Service's name
+        given = isinstance(deployment_of(spec).security.tls, GivenTls)
+        name = spec.connection.certificate_name if given else None
+        made["tls"] = {"ca_file": f"{TLS_DIR}/ca.crt", "server_name": name}
     return made
-
-
-def _server_name(spec: Spec) -> str | None:
-    """Whom a certificate that was given is for: it need not know the Service's name."""
-    connection = spec.connection
-    if not isinstance(deployment_of(spec).security.tls, GivenTls):
-        return None
-    if connection.tls is not None and connection.tls.server_name:
-        return connection.tls.server_name
-    return urlsplit(connection.uri).hostname if connection.uri else None
 
 
 def _storage(spec: Spec) -> dict[str, Any] | None:

@@ -6,10 +6,10 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from kitestring.clients.milvus.way import Way, way_of
+from kitestring.clients.milvus.way import Way, forwarded, way_of
 from kitestring.errors import UsageError
 from kitestring.spec.loaded import LoadedSpec
-from kitestring.spec.models import Connection, PortForward
+from kitestring.spec.models import PortForward
 
 if TYPE_CHECKING:
     import pulumi
@@ -70,6 +70,4 @@ def root_way(loaded: LoadedSpec, target: Target) -> Way:
     if loaded.spec.deployment is None:
         raise UsageError(f"{loaded.file} has no `deployment`: nothing has been provisioned by it")
     forward = PortForward(context=target.context, kubeconfig=target.kubeconfig)
-    connection = Connection(kubernetes=forward, timeout=loaded.spec.connection.timeout)
-    spec = loaded.spec.model_copy(update={"connection": connection})
-    return dataclasses.replace(way_of(dataclasses.replace(loaded, spec=spec)), token_secret=None)
+    return dataclasses.replace(way_of(forwarded(loaded, forward)), token_secret=None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
@@ -58,3 +59,10 @@ class Connection(Model):
         if sum(way is not None for way in (self.uri, self.embedded, self.kubernetes)) != 1:
             raise across("name one of `uri`, `embedded` and `kubernetes`")
         return self
+
+    @property
+    def certificate_name(self) -> str | None:
+        """Whom the server's certificate is for, as far as this says; None: it does not."""
+        if self.tls is not None and self.tls.server_name:
+            return self.tls.server_name
+        return urlsplit(self.uri).hostname if self.uri else None

@@ -9,7 +9,15 @@ from typing import Any
 import pytest
 import yaml
 
-from kitestring.clients.milvus.way import Way, provisioning_way, redirected, way_from, way_of
+from kitestring.clients.milvus.way import (
+    SecretKey,
+    Way,
+    provisioning_way,
+    redirected,
+    way_from,
+    way_of,
+)
+from kitestring.provision.target import Target, root_way
 from kitestring.spec.load import load
 from kitestring.spec.loaded import LoadedSpec
 
@@ -100,6 +108,19 @@ def test_whoever_provisions_needs_no_address_of_the_server(tmp_path: Path) -> No
     assert way.token_secret is not None
     own = loaded(tmp_path, {"kubernetes": {}, "token": {"env": "APP_TOKEN"}})
     assert provisioning_way(own).token_env == "APP_TOKEN"
+
+
+@pytest.mark.parametrize("tls", [{"ca_file": "ca.pem"}, {"server_name": "milvus.example.com"}])
+def test_a_given_certificate_need_not_know_the_service(tmp_path: Path, tls: Any) -> None:
+    connection = {"uri": "https://milvus.example.com:443", "tls": tls}
+    given = {"tls": {"type": "secret", "secret": "front-door"}}
+    spec = loaded(tmp_path, connection, given)
+    for way in (provisioning_way(spec), root_way(spec, Target())):
+        assert way.server_name == "milvus.example.com"
+        assert way.ca_secret == SecretKey("front-door", "ca.crt")
+    # one that the deployment makes is for its Service
+    own = loaded(tmp_path, connection, {"tls": {"type": "generated"}})
+    assert provisioning_way(own).server_name == "dev-milvus.milvus-dev.svc"
 
 
 def test_an_unknown_key_is_an_error() -> None:

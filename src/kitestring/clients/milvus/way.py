@@ -13,7 +13,7 @@ from typing import Any
 from kitestring.model.codec import from_plain
 from kitestring.spec.deployment import GivenTls
 from kitestring.spec.loaded import LoadedSpec
-from kitestring.spec.models import Connection, PortForward
+from kitestring.spec.models import Connection, PortForward, Tls
 from kitestring.spec.types import SecretRef
 
 GRPC_PORT = 19530
@@ -102,12 +102,22 @@ def provisioning_way(
 
     A `uri` of the connection may lead through what is not there yet: balancers, names, users.
     """
-    spec = loaded.spec
-    if spec.deployment is not None and spec.connection.kubernetes is None:
-        inside = Connection(kubernetes=PortForward(), timeout=spec.connection.timeout)
-        spec = spec.model_copy(update={"connection": inside})
-        loaded = dataclasses.replace(loaded, spec=spec)
+    if loaded.spec.deployment is not None and loaded.spec.connection.kubernetes is None:
+        loaded = forwarded(loaded, PortForward())
     return redirected(way_of(loaded), context, kubeconfig)
+
+
+def forwarded(loaded: LoadedSpec, forward: PortForward) -> LoadedSpec:
+    """The spec with a port-forward for its connection, and the token that was made for root. The
+    name in a certificate that was given stays: it need not be the Service's."""
+    before, deployment = loaded.spec.connection, loaded.spec.deployment
+    given = deployment is not None and isinstance(deployment.security.tls, GivenTls)
+    name = before.certificate_name if given else None
+    inside = Connection(
+        kubernetes=forward, timeout=before.timeout, tls=Tls(server_name=name) if name else None
+    )
+    spec = loaded.spec.model_copy(update={"connection": inside})
+    return dataclasses.replace(loaded, spec=spec)
 
 
 def redirected(way: Way, context: str | None, kubeconfig: str | None) -> Way:

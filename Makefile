@@ -55,7 +55,7 @@ test: $(STAMP)
 	  $(MAKE) --no-print-directory e2e
 
 e2e: $(STAMP)
-	$(BIN)/pytest tests/e2e -m e2e -n $(JOBS) --dist loadfile
+	$(BIN)/pytest tests/e2e -m e2e -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 node-up node-down: $(STAMP)
 	@$(BIN)/python -m tests.e2e.node $(@:node-%=%)

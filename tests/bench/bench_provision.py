@@ -1,5 +1,6 @@
-"""`pulumi preview` of a stack that has not changed: 3 query nodes, 2 index nodes, etcd, MinIO,
-Kafka and what is inside of Milvus, on a real Kubernetes node of this machine.
+"""`pulumi preview` of infra/clusters/prod.yaml when nothing has changed: 3 query nodes, 2 index
+nodes, 3 etcd, S3 outside, and what is inside of Milvus, on a real Kubernetes node of this machine.
+`specs.prod` says in what the spec differs: sizes of pods, one Kafka, no identity of AWS.
 
 The Kubernetes provider there is the stand-in for tests, in Python, unless the real plugin is on
 PATH: what it takes to start is told apart, the real one is a compiled program.
@@ -7,17 +8,23 @@ PATH: what it takes to start is told apart, the real one is a compiled program.
 
 from __future__ import annotations
 
+import json
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from kitestring.manifests.base import CertificatePlan
+from kitestring.provision.certificates import certificates
 from tests.bench.measure import Result, Skipped, cpu_of, median_of, seconds_of
 from tests.e2e import specs
 from tests.e2e.images.build import IMAGES
 from tests.e2e.node.node import Node
+from tests.e2e.node.provisioner import storage_class
 from tests.e2e.pulumi_engine import PLUGIN, STANDIN, Engine, kubernetes_plugin
-from tests.e2e.site import new_site
+from tests.e2e.s3.minio import running_minio
+from tests.e2e.site import Site, new_site
 from tests.e2e.toolchain.build import Toolchain, build, built, missing
 
 PREVIEW_LIMIT = 10.0  # seconds
@@ -34,15 +41,14 @@ def results() -> Iterator[Result]:
         folder = Path(name)
         with Node(folder / "node", toolchain, images=IMAGES) as node:
             empty = _empty(folder, toolchain)
-            work = folder / "site"
-            work.mkdir()
-            with new_site(node, toolchain, work, specs.cluster(node.kubeconfig)) as site:
+            with _prod(node, toolchain, folder) as site:
                 up = site.engine.up()
                 yield Result("provision-up", up.seconds, "s", detail={"resources": len(up.steps)})
                 _unchanged(site.engine)  # compiles what a user has compiled
                 bare, _ = median_of(3, lambda: empty.preview().seconds)
                 value, runs = median_of(3, lambda: _unchanged(site.engine))
                 detail = {
+                    "resources": len(up.steps),
                     "cpu": cpu_of(lambda: _unchanged(site.engine), _part),
                     "without_refresh": round(_unchanged(site.engine, "--refresh=false"), 3),
                     "provider": site.engine.plugin,
@@ -58,6 +64,33 @@ def results() -> Iterator[Result]:
                     bare,
                     detail,
                 )
+
+
+@contextmanager
+def _prod(node: Node, toolchain: Toolchain, folder: Path) -> Iterator[Site]:
+    """The production stack, not up yet, and what its spec expects to be there: a bucket, a storage
+    class, and the Secret with its certificate."""
+    work = folder / "site"
+    work.mkdir()
+    with running_minio(toolchain.tool("minio"), folder / "s3", node.layout.host_ip) as s3:
+        spec = specs.prod(s3.url)
+        s3.client().create_bucket(Bucket=spec["storage"]["bucket"])
+        fast = {**storage_class(), "metadata": {"name": spec["deployment"]["storage_class"]}}
+        node.kubectl("apply", "-f", "-", stdin=json.dumps(fast))
+        namespace = spec["deployment"]["namespace"]
+        node.kubectl("create", "namespace", namespace)
+        made = certificates(CertificatePlan((spec["connection"]["tls"]["server_name"],)))
+        secret = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": spec["deployment"]["security"]["tls"]["secret"]},
+            "stringData": made.values(),
+        }
+        node.kubectl("-n", namespace, "create", "-f", "-", stdin=json.dumps(secret))
+        with new_site(node, toolchain, work, spec) as site:
+            keys = {"MILVUS_S3_ACCESS_KEY": s3.access_key, "MILVUS_S3_SECRET_KEY": s3.secret_key}
+            site.engine.environment = keys
+            yield site
 
 
 def _part(command: list[str]) -> str:

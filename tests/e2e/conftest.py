@@ -15,10 +15,32 @@ from tests.e2e.node.node import Node
 from tests.e2e.toolchain.build import Toolchain, build, missing
 
 
+HERE = Path(__file__).parent
+# The longest first, so that no worker is left with one of them when the others are done (with
+# `--no-loadscope-reorder`: pytest-xdist takes files with many tests first, and `test_demo` is one).
+LONGEST = (
+    "test_cluster",
+    "test_standalone",
+    "test_demo",
+    "test_chart",
+    "test_objects",
+    "test_drill_target",
+    "test_s3",
+    "test_node",
+)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if Path(__file__).parent in item.path.parents and "toolchain" in item.fixturenames:  # type: ignore[attr-defined]
+    ours = [item for item in items if HERE in item.path.parents]
+    for item in ours:
+        if "toolchain" in item.fixturenames:  # type: ignore[attr-defined]
             item.add_marker(pytest.mark.e2e)
+    ours.sort(key=lambda item: _place(item.path.stem))
+    items[:] = [*(item for item in items if HERE not in item.path.parents), *ours]
+
+
+def _place(module: str) -> int:
+    return LONGEST.index(module) if module in LONGEST else len(LONGEST)
 
 
 @pytest.fixture(scope="session")

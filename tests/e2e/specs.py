@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+CLUSTERS = Path(__file__).parents[2] / "infra" / "clusters"
 REGISTRY = "kitestring.test"  # where the test node's images say they are from
 SMALL = {"cpu": "50m", "memory": "1Gi"}
 TINY = {"cpu": "50m", "memory": "512Mi"}
@@ -114,6 +115,33 @@ def cluster(kubeconfig: Path) -> dict[str, Any]:
             "security": {"tls": {"type": "generated"}},
         },
     }
+
+
+def prod(endpoint: str) -> dict[str, Any]:
+    """`infra/clusters/prod.yaml` as it is but for what a test node can't have: its Milvus, pods of
+    that size, other nodes to spread over, AWS' identities, millions of rows, and a second and third
+    Kafka: on a busy machine of 2 cores they elect none of them within Kafka's second.
+
+    Args:
+        endpoint: URL of an S3 server that pods reach; its keys are the variables of the spec.
+    """
+    spec: dict[str, Any] = yaml.safe_load((CLUSTERS / "prod.yaml").read_text())
+    deployment, roles = spec["deployment"], spec["deployment"]["roles"]
+    for collection in spec["collections"]:
+        collection["rows"] = 1000
+        collection.pop("golden", None)
+    spec["storage"] |= {"endpoint_url": endpoint, "secret_key": {"env": "MILVUS_S3_SECRET_KEY"}}
+    del deployment["identity"]  # the keys of `storage` instead
+    deployment |= {
+        "version": "2.3.5",
+        "create_namespace": False,  # the Secret with the certificate is there first
+        "images": {"registry": REGISTRY},
+        "placement": {"spread": "none"},
+    }
+    deployment["message_log"]["replicas"] = 1
+    for part in (deployment["etcd"], deployment["message_log"], *roles.values()):
+        part["resources"] = dict(SMALL)
+    return spec
 
 
 def write(path: Path, spec: dict[str, Any]) -> Path:

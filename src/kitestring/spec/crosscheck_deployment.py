@@ -17,6 +17,7 @@ from kitestring.model.versions import (
     message_logs,
     roles,
 )
+from kitestring.spec.deployment import RoleSpec
 from kitestring.spec.loaded import KeyPath
 from kitestring.spec.plain import items, mapping, number, text
 from kitestring.spec.problems import Problem
@@ -206,12 +207,16 @@ def _replicas(data: Mapping[str, Any], raw: Mapping[str, Any], mode: Mode) -> It
 
 
 def _fewest(query_node: Mapping[str, Any]) -> int | float | None:
-    """The fewest query nodes there will be; None where it can't be told."""
+    """The fewest query nodes there will be; None where it can't be told: a count that is wrong, or
+    a misspelt key, has an error of its own."""
     scale = query_node.get("autoscale")
     if isinstance(scale, Mapping):
         return number(scale.get("minimum"))
     replicas = query_node.get("replicas")
-    return 1 if replicas is None else number(replicas)
+    if replicas is None:
+        return 1 if query_node.keys() <= RoleSpec.model_fields.keys() else None
+    count = number(replicas)
+    return count if count is not None and count >= 1 else None
 
 
 def _addresses(raw: Mapping[str, Any]) -> Iterator[Problem]:

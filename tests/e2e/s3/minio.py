@@ -23,12 +23,13 @@ class Minio:
     """A running server and the keys of its root user."""
 
     port: int
+    host: str = "127.0.0.1"
     access_key: str = "kitestring"
     secret_key: str = field(default_factory=lambda: secrets.token_hex(16))
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.host}:{self.port}"
 
     def client(self) -> Any:
         import boto3
@@ -45,7 +46,7 @@ class Minio:
         """What an embedded Milvus needs to keep its data in a bucket."""
         return {
             "common.storageType": "remote",
-            "minio.address": "127.0.0.1",
+            "minio.address": self.host,
             "minio.port": str(self.port),
             "minio.bucketName": bucket,
             "minio.rootPath": root,
@@ -56,14 +57,17 @@ class Minio:
 
 
 @contextmanager
-def running_minio(program: Path, folder: Path) -> Iterator[Minio]:
+def running_minio(program: Path, folder: Path, host: str = "127.0.0.1") -> Iterator[Minio]:
     """A server with its data below `folder`; it ends with the block.
+
+    Args:
+        host: the address of this machine that it listens on.
 
     Raises:
         RuntimeError: it did not answer in time; the message ends with its log.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    server = Minio(_free_port())
+    server = Minio(_free_port(host), host)
     environment: Mapping[str, str] = {
         "PATH": os.environ.get("PATH", ""),
         "HOME": str(folder),
@@ -76,7 +80,7 @@ def running_minio(program: Path, folder: Path) -> Iterator[Minio]:
     log = folder / "minio.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [program, "server", folder / "data", "--address", f"127.0.0.1:{server.port}"],
+            [program, "server", folder / "data", "--address", f"{host}:{server.port}"],
             env=environment,
             stdout=out,
             stderr=subprocess.STDOUT,
@@ -108,8 +112,8 @@ def _await(server: Minio, process: subprocess.Popen[bytes], log: Path) -> None:
             time.sleep(0.1)
 
 
-def _free_port() -> int:
+def _free_port(host: str) -> int:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((host, 0))
         port: int = probe.getsockname()[1]
         return port

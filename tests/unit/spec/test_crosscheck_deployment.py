@@ -370,6 +370,21 @@ def test_keys_of_the_operator_beside_an_identity(spec_file: Callable[[str], Path
     assert load(spec_file(text), {}).spec.deployment is not None
 
 
+@pytest.mark.parametrize(
+    ("role", "message"),
+    [
+        ("{replicas: 0}", "replicas: out of range (got 0); allowed: 1 to 64"),
+        ("{replica: 3}", "replica: unknown key"),
+    ],
+)
+def test_a_wrong_count_of_query_nodes_is_one_error(errors: Errors, role: str, message: str) -> None:
+    text = CLUSTER.replace("{replicas: 2}", role).replace(
+        "    aliases: [now]\n", "    load: {replicas: 3}\n"
+    )
+    (error,) = errors(text)
+    assert message in error
+
+
 def test_autoscaled_query_nodes_count_by_their_minimum(errors: Errors) -> None:
     text = CLUSTER.replace(
         "{replicas: 2}", "{autoscale: {minimum: 1, maximum: 4, memory_percent: 70}}"

@@ -14,7 +14,6 @@ from tests.e2e.images.build import IMAGES
 from tests.e2e.node.node import Node
 from tests.e2e.toolchain.build import Toolchain, build, missing
 
-
 HERE = Path(__file__).parent
 # The longest first, so that no worker is left with one of them when the others are done (with
 # `--no-loadscope-reorder`: pytest-xdist takes files with many tests first, and `test_demo` is one).

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,9 +20,12 @@ from kitestring.observe.infra import compare_bundle
 from kitestring.provision.preflight import preflight, refuse, require_preflight
 from kitestring.spec.load import load
 from tests.e2e.node.apiserver import ApiServer, running_apiserver
+from tests.e2e.pulumi_engine import Engine
+from tests.e2e.site import eventually
 from tests.e2e.toolchain.build import Toolchain
 
 REPOSITORY = Path(__file__).parents[2]
+PROGRAM = Path(__file__).parent / "programs" / "engine"
 SPEC = """\
 version: 1
 cluster: {name: NAME}
@@ -328,6 +332,38 @@ def test_no_rights(applied):
     drift = applied.kitestring("drift", "--only", "infra", "--context", "guest")
     assert drift.returncode == 1
     assert "may not do this" in drift.stderr
+
+
+def test_zy_server_goes_away_half_way(site, toolchain, tmp_path):
+    """`pulumi up` waits for a workload, and the API server stops: a clear error, and a state that
+    the next `pulumi up` goes on from."""
+    engine = Engine(tmp_path, toolchain.folders, site.server.kubeconfig, program=PROGRAM)
+    engine.init({"namespace": "half-way", "replicas": "1", "await": "true"})
+    site.kubectl("create", "namespace", "half-way")
+
+    def made() -> bool:
+        return bool(site.kubectl("-n", "half-way", "get", "deployment", "-o", "name"))
+
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(engine.up, check=False)
+        eventually(made, what="the workload is there, and not ready")
+        site.server.stop()
+        try:
+            failed = running.result(timeout=300)
+        finally:
+            site.server.start()
+    assert not failed.ok
+    assert any("unreachable" in m for m in failed.messages), failed.output
+    assert "Traceback" not in failed.output
+    urns = {r["urn"].split("::")[-1] for r in engine.export()["deployment"]["resources"]}
+    assert {"settings", "password"} <= urns  # what was made is known
+
+    counts = dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"), 1)
+    ready = {"status": {"observedGeneration": 1, **counts}}  # nobody else says so here
+    site.kubectl("-n", "half-way", "patch", "deployment", "workload", "--subresource=status",
+                 "-p", json.dumps(ready))  # fmt: skip
+    assert {step.name for step in engine.up().changed} <= {"workload", "engine-dev"}
+    assert engine.preview().unchanged
 
 
 def test_zz_server_goes_away(applied):

@@ -16,6 +16,7 @@ provider = Provider(
 )
 opts = pulumi.ResourceOptions(provider=provider)
 meta = {"namespace": namespace, "annotations": {"pulumi.com/skipAwait": "true"}}
+awaited = config.get_bool("await") or False  # whether the workload has to be ready
 
 KubernetesObject(
     "settings",
@@ -44,7 +45,7 @@ KubernetesObject(
     {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": {"name": "workload", **meta},
+        "metadata": {"name": "workload", **({"namespace": namespace} if awaited else meta)},
         "spec": {
             "replicas": config.get_int("replicas") or 0,
             "selector": {"matchLabels": app},

@@ -21,6 +21,13 @@ def collection_option(*, required: bool = True) -> Callable[[F], F]:
     )
 
 
+on_option = click.option(
+    "--on",
+    metavar="WHERE",
+    help="What embeds the texts: serial, pool (processes), ray, or a Ray cluster's address",
+)
+
+
 @click.group()
 def reembed() -> None:
     """Change the embedding model of a live collection, with a way back."""
@@ -50,9 +57,10 @@ def plan(collection: str, to: str, spec_file: str | None, output: str) -> int:
 @reembed.command()
 @collection_option()
 @click.option("--to", metavar="MODEL@VERSION", help="New model; not needed to go on")
+@on_option
 @spec_option
 @output_option("text", "json")
-def run(collection: str, to: str | None, spec_file: str | None, output: str) -> int:
+def run(collection: str, to: str | None, on: str | None, spec_file: str | None, output: str) -> int:
     """Copy the rows into a shadow collection with the new model's vectors.
 
     Stopped or killed, it goes on where it was when called again. Clients and ingestion keep to
@@ -64,7 +72,7 @@ def run(collection: str, to: str | None, spec_file: str | None, output: str) -> 
 
     loaded = load_spec(spec_file)
     with connect(loaded) as milvus, copy_progress(quiet=_quiet()) as progress:
-        copied(loaded, milvus, collection, to, progress=progress, on_event=note)
+        copied(loaded, milvus, collection, to, on=on, progress=progress, on_event=note)
     return _show(load_spec(spec_file), collection, output)
 
 
@@ -79,9 +87,10 @@ def status(collection: str | None, spec_file: str | None, output: str) -> int:
 
 @reembed.command()
 @collection_option()
+@on_option
 @spec_option
 @output_option("text", "json")
-def cutover(collection: str, spec_file: str | None, output: str) -> int:
+def cutover(collection: str, on: str | None, spec_file: str | None, output: str) -> int:
     """Ask the gates; where all are met, put clients on the new collection.
 
     Exit codes: 0 done, 2 a gate was missed, 3 one could not be measured; then nothing changed
@@ -95,7 +104,7 @@ def cutover(collection: str, spec_file: str | None, output: str) -> int:
 
     loaded = load_spec(spec_file)
     with connect(loaded) as milvus, copy_progress(quiet=_quiet()) as progress:
-        report = switched(loaded, milvus, collection, progress=progress, on_event=note)
+        report = switched(loaded, milvus, collection, on=on, progress=progress, on_event=note)
     if output == "json":
         click.echo(reembed_json(report, exit_code=report.exit_code), nl=False)
     else:

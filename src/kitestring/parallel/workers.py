@@ -20,7 +20,7 @@ class Workers:
     """
 
     def __init__(self, on: str | None = None, *, enough: int = 500_000) -> None:
-        self._on, self._enough = on, enough
+        self.on, self._enough = on, enough
         self._stack = ExitStack()
         self._chosen: Executor | None = None
         self._here: Executor | None = None
@@ -38,21 +38,21 @@ class Workers:
 
     def of(self, size: int) -> Executor:
         """The executor for so much work. Raises UsageError, WorkersUnreachable."""
-        if self._on is None and size < self._enough:
+        if self.on is None and size < self._enough:
             return Serial()
-        if self._on in (None, POOL) and not os.environ.get(ADDRESS):
+        if self.on in (None, POOL) and not os.environ.get(ADDRESS):
             return self._pool()
         if self._chosen is None:
-            self._chosen = self._stack.enter_context(open_executor(self._on))
+            self._chosen = self._stack.enter_context(open_executor(self.on))
         return self._chosen
 
     def here(self, size: int) -> Executor:
         """The same on this machine, for work on its files."""
-        return Serial() if size < self._enough or self._on == SERIAL else self._pool()
+        return Serial() if size < self._enough or self.on == SERIAL else self._pool()
 
     def side_by_side(self, parts: int) -> Executor:
         """Threads of this process, for work that waits for a server; none with `serial`."""
-        return Serial() if parts < 2 or self._on == SERIAL else Threads(parts)
+        return Serial() if parts < 2 or self.on == SERIAL else Threads(parts)
 
     def _pool(self) -> Executor:
         if self._here is None:

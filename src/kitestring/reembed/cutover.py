@@ -66,6 +66,7 @@ def cutover(
     milvus: Milvus,
     name: str,
     *,
+    on: str | None = None,
     progress: OnProgress | None = None,
     on_event: OnEvent | None = None,
 ) -> CutoverReport:
@@ -86,7 +87,10 @@ def cutover(
                 subject=operation.source,
             )
         change = change_for(loaded, operation)
-        with at_work(loaded, milvus, operation, change, progress) as work, ExitStack() as leases:
+        with (
+            at_work(loaded, milvus, operation, change, progress, on=on) as work,
+            ExitStack() as leases,
+        ):
             leases.enter_context(work.ledger.run(operation.source))
             operation = save(loaded, operation, shadow_id=work.copier.shadow.id)
             if operation.state == ROLLED_BACK or work.journal.fresh:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 
 import pyarrow as pa
 
@@ -29,16 +29,15 @@ _PAGE = 1024  # rows of an answer: 32 MiB of the longest texts
 _TTL = "collection.ttl.seconds"
 
 
-def read_rows(
+def every_row(
     loaded: LoadedSpec,
     milvus: Milvus,
     name: str,
     columns: Sequence[str],
     start: Callable[[], None],
-    take: Take,
-) -> tuple[str, str]:
-    """Gives every row to `take(batch, partition)`; the partition is empty where the server
-    places rows by a key.
+) -> Generator[tuple[pa.RecordBatch, str], None, tuple[str, str]]:
+    """Every row in batches, each with its partition; that is empty where the server places rows
+    by a key.
 
     Rows that were acknowledged before the call are among them, later ones may be. `start` is
     called before the first batch, and again where the API has to begin anew after files that
@@ -60,15 +59,33 @@ def read_rows(
             partition = names.get(part.partition_id, "")
             for batch in read_part(store, part, list(columns), deltas=deltas):
                 if batch.num_rows:
-                    take(batch, partition)
+                    yield batch, partition
     except (SegmentUnreadable, ObjectMissing, StoreError, LocalNotRunning) as error:
         why = error.message
     else:
         return SEGMENTS, ""
     start()
-    for batch, partition in _pages(milvus, info, columns):
-        take(batch, partition)
+    yield from _pages(milvus, info, columns)
     return API, why
+
+
+def read_rows(
+    loaded: LoadedSpec,
+    milvus: Milvus,
+    name: str,
+    columns: Sequence[str],
+    start: Callable[[], None],
+    take: Take,
+) -> tuple[str, str]:
+    """Gives what `every_row` reads to `take(batch, partition)`."""
+    rows = every_row(loaded, milvus, name, columns, start)
+    while True:
+        try:
+            batch, partition = next(rows)
+        except StopIteration as end:
+            how: tuple[str, str] = end.value
+            return how
+        take(batch, partition)
 
 
 def by_keys(

@@ -30,6 +30,7 @@ def run(
     name: str,
     to: str | None = None,
     *,
+    on: str | None = None,
     progress: OnProgress | None = None,
     on_event: OnEvent | None = None,
 ) -> Operation:
@@ -41,11 +42,14 @@ def run(
     Args:
         name: a collection of the spec, or an alias of one.
         to: `name@version` of the new model; may be left out where one is under way.
+        on: what texts are embedded on; see `kitestring.parallel.open_executor`. Rows are read,
+            written and noted by this process.
 
     Raises:
         ReembedRefused: it can't work; the message says all that stands against it.
         ReembedBusy: another process is at it.
-        UsageError, MilvusError, EmbedderFailed, DimensionMismatch.
+        UsageError, MilvusError, EmbedderFailed, DimensionMismatch, WorkerLost,
+        WorkersUnreachable.
     """
     tell = on_event or (lambda _line: None)
     before = operation_for(loaded, name)
@@ -66,7 +70,7 @@ def run(
                 subject=operation.source,
             )
         register(loaded, operation, change)
-        with at_work(loaded, milvus, operation, change, progress) as work:
+        with at_work(loaded, milvus, operation, change, progress, on=on) as work:
             operation = save(
                 loaded,
                 operation,

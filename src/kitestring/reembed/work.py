@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from kitestring.clients.embedder import Embedder, make_cached, make_embedder
 from kitestring.clients.embedder.cache import CachedEmbedder
 from kitestring.clients.milvus.protocol import Milvus
+from kitestring.embedding.spread import ENOUGH, Spread
 from kitestring.errors import ReembedRefused
 from kitestring.ingest.ledger import Ledger, open_ledger
 from kitestring.model.reembed import OnProgress, Operation
+from kitestring.parallel import Workers
 from kitestring.reembed.catchup import catch_up
 from kitestring.reembed.columns import Columns
 from kitestring.reembed.copy import Copier
@@ -44,8 +46,14 @@ def at_work(
     operation: Operation,
     change: Change,
     progress: OnProgress | None = None,
+    *,
+    on: str | None = None,
 ) -> Iterator[Work]:
-    """Makes what is absent of the shadow collection and opens everything."""
+    """Makes what is absent of the shadow collection and opens everything.
+
+    Args:
+        on: what texts are embedded on; see `kitestring.parallel.open_executor`.
+    """
     source = milvus.describe(operation.source)
     if (source.name, source.id) != (operation.source, operation.source_id):
         raise ReembedRefused(
@@ -57,6 +65,7 @@ def at_work(
     with (
         closing(_embedder(loaded, change.model_to)) as embedder,
         open_ledger(loaded) as ledger,
+        Workers(on, enough=ENOUGH) as workers,
     ):
         # a wrong one must show before anything is made for it
         model = embedder.model if isinstance(embedder, CachedEmbedder) else embedder
@@ -64,7 +73,8 @@ def at_work(
         shadow = ensure_shadow(milvus, change, operation)
         columns = Columns.of(source.schema, change.wanted.fields)
         with Journal(journal_file(loaded, operation), shadow.id) as journal:
-            copier = Copier(loaded, milvus, journal, embedder, source, shadow, columns, progress)
+            spread = Spread(loaded, change.model_to, embedder, workers)
+            copier = Copier(loaded, milvus, journal, spread, source, shadow, columns, progress)
             yield Work(journal, ledger, embedder, copier)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -45,6 +46,20 @@ def fingerprint(model: EmbeddingModel) -> str:
     return json.dumps(said, sort_keys=True)
 
 
+@dataclass(frozen=True, slots=True)
+class LookUp:
+    """What the cache has of some texts."""
+
+    keys: Sequence[bytes]  # of each text
+    known: Mapping[bytes, Vectors]
+    absent: Mapping[bytes, str]
+
+    @property
+    def missing(self) -> Sequence[str]:
+        """The texts that the model has to be asked for, each once."""
+        return list(self.absent.values())
+
+
 class CachedEmbedder:
     """An embedder that asks the model only for what the cache has not. Close it after use.
 
@@ -72,18 +87,29 @@ class CachedEmbedder:
         return (*self._notes, *(self._cache.notes if self._cache else ()))
 
     def embed(self, texts: Sequence[str]) -> Vectors:
+        looked = self.look_up(texts)
+        missing = looked.missing
+        nothing = np.zeros((0, self.dimension), np.float32)
+        return self.complete(looked, self.model.embed(missing) if missing else nothing)
+
+    def look_up(self, texts: Sequence[str]) -> LookUp:
+        """What the cache has of the texts; `complete` takes what it has not."""
         keys = [hashlib.sha256(self._named + b"\x1f" + text.encode()).digest() for text in texts]
         known = self._known(sorted(set(keys)))
-        asked = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
-        self.misses += sum(key in asked for key in keys)
+        absent = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
+        self.misses += sum(key in absent for key in keys)
         self.hits += sum(key in known for key in keys)
-        if asked:
-            made = dict(zip(asked, self.model.embed(list(asked.values())), strict=True))
+        return LookUp(keys, known, absent)
+
+    def complete(self, looked: LookUp, vectors: Vectors) -> Vectors:
+        """All vectors that were looked up, of shape [texts, dimension]; those that the model gave
+        for the missing ones are kept."""
+        made = dict(zip(looked.absent, vectors, strict=True))
+        if made:
             self._keep(made)
-            known |= made
-        found = np.zeros((len(texts), self.dimension), np.float32)
-        for row, key in enumerate(keys):
-            found[row] = known[key]
+        found = np.zeros((len(looked.keys), self.dimension), np.float32)
+        for row, key in enumerate(looked.keys):
+            found[row] = made[key] if key in made else looked.known[key]
         return found
 
     def embed_query(self, text: str) -> Vectors:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.utils
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -29,7 +30,7 @@ class _Passing(Exception):
 
 
 class HttpEmbedder(ModelEmbedder):
-    """Batched, rate-limited, and retried where the failure may pass.
+    """Batched, rate-limited, and retried where the failure may pass. Threads may share it.
 
     Args:
         base_url: such as `https://host/v1`.
@@ -51,6 +52,7 @@ class HttpEmbedder(ModelEmbedder):
         self._url = base_url.rstrip("/") + "/embeddings"
         self._sleep = sleep
         self._next_request = 0.0
+        self._turn = threading.Lock()
         try:
             self._http = httpx.Client(
                 timeout=model.options.timeout,
@@ -99,11 +101,13 @@ class HttpEmbedder(ModelEmbedder):
 
     def _request(self, texts: list[str]) -> list[Any]:
         """One request; vectors in the order of `texts`."""
-        now = time.monotonic()
-        if now < self._next_request:
-            self._sleep(self._next_request - now)
         interval = 1 / self._model.options.requests_per_second
-        self._next_request = max(now, self._next_request) + interval
+        with self._turn:  # texts may be asked for by several threads
+            now = time.monotonic()
+            pause = self._next_request - now
+            self._next_request = max(now, self._next_request) + interval
+        if pause > 0:
+            self._sleep(pause)
         body = {"model": self._model.options.model, "input": texts, "encoding_format": "float"}
         try:
             answer = self._http.post(self._url, json=body)

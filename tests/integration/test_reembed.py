@@ -7,11 +7,14 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from kitestring.clients.embedder import make_embedder
 from kitestring.clients.milvus.client import MilvusServer
 from kitestring.clients.milvus.waiting import wait_until
 from kitestring.clients.resolve import resolve
@@ -80,6 +83,14 @@ def contents(milvus: MilvusServer, name: str, column: str = "text") -> dict[str,
     return {row["id"]: row[column] for row in rows}
 
 
+def assert_embedded(loaded: LoadedSpec, milvus: MilvusServer, name: str) -> None:
+    """Every vector is the new model's of its row's text, whoever embedded it."""
+    texts, vectors = contents(milvus, name), contents(milvus, name, "embedding")
+    with closing(make_embedder(loaded, loaded.spec.models[1])) as embedder:
+        expected = embedder.embed(list(texts.values()))
+    assert np.allclose([vectors[key] for key in texts], expected, atol=1e-6)
+
+
 def failed(loaded: LoadedSpec) -> set[str]:
     report = detect(load(loaded.file), only=("reembed", "schema", "alias", "rows", "embedding"))
     return {r.check for r in report.runs if r.verdict is not Verdict.PASS}
@@ -143,8 +154,8 @@ def test_another_model_with_a_kill_a_rollback_and_a_finish(
     assert not milvus.has_collection(new)
 
     command = ["reembed", "run", "--spec", str(loaded.file), "--collection", alias]
-    process = subprocess.Popen(
-        [sys.executable, "-c", HANGS, *command, "--to", "hashing-word@1"],
+    process = subprocess.Popen(  # processes embed the texts; the next run does so alone
+        [sys.executable, "-c", HANGS, *command, "--to", "hashing-word@1", "--on", "pool"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -173,6 +184,7 @@ def test_another_model_with_a_kill_a_rollback_and_a_finish(
         kept = killed.keys() & same
         assert {key: now[key] for key in kept} == {key: killed[key] for key in kept} != {}
         assert contents(milvus, new) == contents(milvus, old)
+        assert_embedded(loaded, milvus, new)
 
         with Resolving(loaded, milvus, alias) as client:
             report = cutover(load(loaded.file), milvus, alias)

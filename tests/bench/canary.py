@@ -3,7 +3,8 @@
     python -m tests.bench.canary [--runs 1000] [--clean 200000] [--server-runs 10 | --no-server]
 
 Rows of the one hashing model are planted among those of the other, under the right label. First
-without a server, many times: the rows that the canary's own sampling chooses from 6,000 are judged
+without a server, many times: the rows that the canary's own sampling chooses from 6,000 rows of
+four segments, 3,000 the largest and 100 the smallest, are judged
 by its own test, for a model that repeats itself and for one that does not. Clean runs are drawn by
 the hundred thousand, since false alarms are rare. Then on a real Milvus, through
 `kitestring embedding check`'s own code. Intervals are 95% (Wilson). Exit code 2 where a rate is not
@@ -19,6 +20,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from math import comb
 from pathlib import Path
 from typing import Any
@@ -28,7 +30,7 @@ import pyarrow as pa
 
 from kitestring.canary.arrays import cosines
 from kitestring.canary.measure import TOLERANCE
-from kitestring.canary.sample import choose_from
+from kitestring.canary.sample import Sampled, Wanted, salt_of
 from kitestring.checks.canary import graded
 from kitestring.clients.embedder.hashing import HashingEmbedder
 from kitestring.spec.models import FieldMap, HashingModel
@@ -40,6 +42,7 @@ OUT = Path(".bench") / "canary.json"
 RATES = (0.0, 0.01, 0.02, 0.05, 0.20)
 POPULATION, REFERENCE, ROWS, DIM = 6_000, 1000, 300, 64
 TOLD = ("warn", "fail")
+SEGMENTS = (3000, 5000, 5900)  # where one segment ends and the next begins
 NOISES = 8  # draws of the noise of a model that does not repeat itself
 WORDS = [a + b for a in ("ka", "lo", "mi", "te", "ru") for b in ("ne", "sto", "ver", "dal", "pi")]
 OTHER = {"analyzer": "char_wb", "ngram_min": 3, "ngram_max": 4}
@@ -148,7 +151,8 @@ def _cosines(texts: Sequence[str], noise: float) -> tuple[np.ndarray, np.ndarray
 
 
 def _planted(where: str, runs: int, right: np.ndarray, wrong: np.ndarray) -> Iterator[Line]:
-    keys = pa.RecordBatch.from_pydict({"id": [f"{i:016x}" for i in range(POPULATION)]})
+    every = pa.RecordBatch.from_pydict({"id": [f"{i:016x}" for i in range(POPULATION)]})
+    keys = [every.slice(begin, end - begin) for begin, end in pairwise((0, *SEGMENTS, POPULATION))]
     rng = np.random.default_rng(13)
     failed, told = dict.fromkeys(RATES, 0), dict.fromkeys(RATES, 0)
     for run in range(runs):
@@ -167,9 +171,12 @@ def _planted(where: str, runs: int, right: np.ndarray, wrong: np.ndarray) -> Ite
         yield Line(where, rate, runs, failed[rate], told[rate], *_theory(rate, len(right) == 1))
 
 
-def _chosen(keys: pa.RecordBatch, count: int, seed: str) -> np.ndarray:
-    found = choose_from([keys], "id", FieldMap(), "", count, seed)
-    return np.array([int(str(key), 16) for key in found.keys])
+def _chosen(segments: Sequence[pa.RecordBatch], count: int, seed: str) -> np.ndarray:
+    wanted = Wanted("id", ("id",), FieldMap(), "", count, salt_of(seed))
+    found = Sampled.of(wanted)
+    for number, keys in enumerate(segments):
+        found.add(keys, wanted, number)
+    return np.array([int(str(key), 16) for key in wanted.chosen(found).keys])
 
 
 def _judged(first: int, both: int, repeatable: bool) -> str:

@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 import stamina
 
+from kitestring.canary.sample import choose
 from kitestring.canary.store import sign_off_file
 from kitestring.cli import cli, run
 from kitestring.clients.embedder.hashing import HashingEmbedder
+from kitestring.clients.milvus.waiting import wait_until
 from kitestring.drift import detect
 from kitestring.enforce.embedding import check_models
 from kitestring.ingest.ensure import ensure_collection
@@ -76,11 +78,23 @@ def found(loaded, **options):
     return {f.check: f for f in report.findings}, report.exit_code
 
 
+def by_segment(loaded, milvus):
+    """Whether the rows of a canary are chosen by segment: all are in the server's files."""
+    (docs,) = loaded.spec.collections
+    info = milvus.describe(docs.name)
+    found = choose(milvus, info, docs.fields, docs.model, 300, "s", loaded=loaded)
+    assert len(found.keys) == 300
+    assert set(found.segments) in (set(found.keys), set())
+    return set(found.segments.values()) != set()
+
+
 def test_five_percent_of_another_models_vectors(spec_for, milvus, unique, capsys):
     name = unique("c")
     loaded = spec_for({"name": name, "canary": {"vectors": "all"}}, **NO_BACKUP)
     on = ("--spec", loaded.file)
     rows = fill(loaded, milvus, hashing(), 1500)
+    milvus.flush(name)
+    wait_until(lambda: by_segment(loaded, milvus), timeout=60, what="rows of known segments")
 
     capsys.readouterr()
     assert kitestring("embedding", "sign-off", *on) == 0

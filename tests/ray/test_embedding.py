@@ -1,4 +1,4 @@
-"""A re-embedding on a Ray cluster comes to what it comes to in this process."""
+"""Re-embedding and canaries on a Ray cluster come to what they come to in this process."""
 
 from __future__ import annotations
 
@@ -7,9 +7,17 @@ from typing import Any
 
 import pytest
 
+from kitestring.canary.measure import measure
+from kitestring.canary.sign_off import sign_off
 from kitestring.model.reembed import READY
+from kitestring.parallel import Workers
 from kitestring.reembed import copy
 from kitestring.reembed.run import run
+from kitestring.spec.loaded import LoadedSpec
+from tests.unit.canary.conftest import OTHER, model
+from tests.unit.canary.conftest import loaded as loaded  # a fixture
+from tests.unit.canary.conftest import table as table  # a fixture
+from tests.unit.canary.files import Filed
 from tests.unit.reembed.conftest import Site
 
 pytest.importorskip("ray", reason="Ray is not installed: make test-ray")
@@ -35,3 +43,27 @@ def test_ray_and_this_process_write_the_same_rows(
     alone = copied(tmp_path / "alone", "serial")
     assert len(alone) > 12
     assert copied(tmp_path / "spread", cluster) == alone
+
+
+def test_ray_and_this_process_choose_the_same_rows(cluster: str, tmp_path: Path) -> None:
+    filed = Filed(tmp_path)
+    alone = filed.choose(200)
+    assert len(alone.segments) == 200
+    with Workers(cluster) as workers:
+        assert filed.choose(200, workers) == alone
+    assert filed.scanned == 0
+
+
+def test_ray_and_this_process_judge_vectors_alike(
+    cluster: str, loaded: LoadedSpec, table: Any
+) -> None:
+    rows = table(600)
+    (docs,) = loaded.spec.collections
+    sign_off(loaded, rows, docs, rows=400, seed="signed")
+    rows.embed(range(0, 600, 12), model(**OTHER))
+    seen = measure(loaded, rows, docs, rows.info, seed="day").reembedded
+    assert seen is not None
+    assert seen.below.count > 5
+    with Workers(cluster) as workers:
+        found = measure(loaded, rows, docs, rows.info, seed="day", workers=workers)
+    assert found.reembedded == seen

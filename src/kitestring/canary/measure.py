@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 import zlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 
@@ -19,6 +21,7 @@ from kitestring.canary.subject import Subject, subject_of
 from kitestring.canary.vectors import EXAMPLES, VectorCensus
 from kitestring.clients.embedder import Embedder, make_embedder
 from kitestring.clients.milvus.protocol import Milvus
+from kitestring.embedding.spread import Spread
 from kitestring.errors import (
     CollectionNotLoaded,
     CollectionUnfit,
@@ -31,6 +34,7 @@ from kitestring.errors import (
 from kitestring.model.canary import (
     CanaryEvidence,
     Content,
+    InSegment,
     Obstacle,
     QueryEncoder,
     Reembedded,
@@ -40,6 +44,7 @@ from kitestring.model.canary import (
 from kitestring.model.collection import CollectionInfo
 from kitestring.model.signoff import SignOff
 from kitestring.model.tally import Tally
+from kitestring.parallel import Workers
 from kitestring.spec.canary import Canary
 from kitestring.spec.loaded import LoadedSpec
 from kitestring.spec.models import CollectionSpec
@@ -62,6 +67,7 @@ def measure(
     *,
     seed: str | None = None,
     embedder: Embedder | None = None,
+    workers: Workers | None = None,
 ) -> CanaryEvidence:
     """What a canary of one collection comes to. Nothing is changed.
 
@@ -69,8 +75,10 @@ def measure(
         seed: of the choice of rows; today's date (UTC) by default, so that a day's checks look at
             the same rows and another day's at others.
         embedder: for tests; the spec's model by default.
+        workers: what segments are read and texts embedded on; None for this process.
 
     Raises:
+        WorkerLost, WorkersUnreachable: see `kitestring.parallel`.
         MilvusError: the server went away. (A collection that is not loaded, a model that does not
             answer and a sign-off that is not there are part of the evidence.)
     """
@@ -80,7 +88,10 @@ def measure(
     evidence = CanaryEvidence(model=collection.model or "", seed=seed)
     try:
         subject = subject_of(loaded, collection, info)
-        chosen = choose(milvus, info, collection.fields, subject.model.label, 2 * canary.rows, seed)
+        chosen = choose(
+            milvus, info, collection.fields, subject.model.label, 2 * canary.rows, seed,
+            loaded=loaded, workers=workers,
+        )  # fmt: skip
         first = _read(milvus, subject, chosen.keys[: canary.rows])
     except (CollectionUnfit, CollectionNotLoaded) as error:
         return replace(evidence, unread=_obstacle(error), seconds=time.monotonic() - start)
@@ -99,13 +110,14 @@ def measure(
     try:
         with closing(embedder or make_embedder(loaded, subject.model)) as embed:
             evidence = replace(evidence, query=_query(sign_off, subject, embed))
-            seen = _reembed(sign_off, embed, first, None)
+            spread = Spread(loaded, subject.model, embed, workers)
+            seen = _reembed(sign_off, spread, first, chosen.segments)
             if (
                 seen.below.count > 0
                 and exceedance(seen.rows, len(sign_off.cosines), seen.below.count) > ALPHA
             ):
                 more = _read(milvus, subject, chosen.keys[canary.rows :])
-                seen = _reembed(sign_off, embed, more, seen)
+                seen = _reembed(sign_off, spread, more, chosen.segments, seen)
             evidence = replace(evidence, reembedded=seen)
     except (EmbedderFailed, DimensionMismatch, SecretMissing) as error:
         evidence = replace(evidence, unanswered=_obstacle(error))
@@ -175,11 +187,15 @@ def _length(vectors: np.ndarray) -> float:
 
 
 def _reembed(
-    sign_off: SignOff, embedder: Embedder, rows: Rows, before: Reembedded | None
+    sign_off: SignOff,
+    spread: Spread,
+    rows: Rows,
+    segments: Mapping[str, int],
+    before: Reembedded | None = None,
 ) -> Reembedded:
     """The rows embedded again, added to those of an earlier sample."""
     told = [i for i, text in enumerate(rows.texts) if text]
-    near = cosines(rows.vectors[told], embedder.embed([rows.texts[i] or "" for i in told]))
+    near = cosines(rows.vectors[told], spread.embed([rows.texts[i] or "" for i in told]))
     low = sorted(map(int, np.flatnonzero(near < sign_off.tau - TOLERANCE)), key=lambda i: near[i])
     below = tuple(rows.keys[told[i]] for i in low)
     textless = tuple(k for k, text in zip(rows.keys, rows.texts, strict=True) if not text)
@@ -191,7 +207,21 @@ def _reembed(
         first_rows=had.rows,
         first_below=had.below.count,
         textless=_more(had.textless, textless),
+        segments=_by_segment(had.segments, [rows.keys[i] for i in told], below, segments),
     )
+
+
+def _by_segment(
+    before: tuple[InSegment, ...],
+    keys: Sequence[str],
+    below: Sequence[str],
+    segments: Mapping[str, int],
+) -> tuple[InSegment, ...]:
+    looked, low = (Counter(segments[k] for k in some if k in segments) for some in (keys, below))
+    for one in before:
+        looked[one.id] += one.rows
+        low[one.id] += one.below
+    return tuple(InSegment(number, looked[number], low[number]) for number in sorted(looked))
 
 
 def _more(tally: Tally, keys: tuple[str, ...]) -> Tally:

@@ -1,34 +1,31 @@
 """Which rows are embedded again: by a hash of the key, the same part of every stratum.
 
-One pass over keys and three short columns. A stratum is a tenant, a day and a label. Its rows are
-ranked by hash, and rank over size orders the rows of all strata: each beginning of that order has
-the same part of every stratum, so that a second sample continues the first.
+One pass over keys and three short columns; see `pool` for what a stratum is.
 """
 
 from __future__ import annotations
 
 import hashlib
+import uuid
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from kitestring.canary.pool import UNKNOWN, Pool, first_halves, mixed, strata_of
 from kitestring.clients.milvus.protocol import Milvus
+from kitestring.errors import SegmentUnreadable, StoreError
 from kitestring.model.collection import CollectionInfo
 from kitestring.model.digest import key_hashes
+from kitestring.parallel import Serial, Workers
+from kitestring.segments.live import flushed_parts, opened
+from kitestring.segments.plan import Part, read_part
+from kitestring.spec.loaded import LoadedSpec
 from kitestring.spec.models import FieldMap
-
-_STRATA = 1024  # small ones share a number: that costs precision and no correctness
-_DAY = 86_400_000  # ms
-_POOL = 200_000  # candidates that are kept before they are thinned out
-_ODD = np.uint64(0x9E3779B97F4A7C15)
-
-Numbers = npt.NDArray[np.uint64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +36,7 @@ class Chosen:
     population: int  # rows to choose from
     rows: int  # all that were read
     labels: dict[str, int]  # model label -> rows; empty where rows carry none
+    segments: dict[str, int]  # key as text -> segment; empty where they were read over the API
 
 
 def choose(
@@ -49,129 +47,126 @@ def choose(
     count: int,
     seed: str,
     *,
+    loaded: LoadedSpec | None = None,
+    workers: Workers | None = None,
     batch_rows: int = 8192,
 ) -> Chosen:
     """Up to `count` rows among those that carry `label`, or among all where rows carry none.
 
+    Out of the segment files where those hold all rows: then a segment is a stratum too.
+
     Args:
-        seed: the same seed chooses the same rows of the same collection.
+        seed: the same seed chooses the same rows of the same collection, read the same way.
+        loaded: names the server's store; None for the API alone.
+        workers: what segments are read on; None for this process.
 
     Raises:
         CollectionNotLoaded, MilvusError: the rows can't be read.
     """
-    columns = [
-        name
-        for name in (
-            info.schema.primary.name,
-            names.tenant_id,
-            names.last_embedded_at,
-            names.embedding_model,
-        )
-        if name is not None and info.schema.field(name)
-    ]
-    batches = milvus.scan(info.name, list(dict.fromkeys(columns)), batch_rows=batch_rows)
-    return choose_from(batches, info.schema.primary.name, names, label, count, seed)
+    wanted = Wanted.of(info, names, label, count, seed)
+    if loaded is not None and info.loaded:
+        found = _from_files(loaded, milvus, info, wanted, workers)
+        if found is not None and found.rows == milvus.count(info.name):
+            return wanted.chosen(found)
+    sampled = Sampled.of(wanted)
+    for batch in milvus.scan(info.name, list(wanted.columns), batch_rows=batch_rows):
+        sampled.add(batch, wanted)
+    return wanted.chosen(sampled)
 
 
-def choose_from(
-    batches: Iterable[pa.RecordBatch],
-    key: str,
-    names: FieldMap,
-    label: str,
-    count: int,
-    seed: str,
-) -> Chosen:
-    """As `choose`, of rows that come as batches of short columns."""
-    salt = np.uint64(int.from_bytes(hashlib.sha256(seed.encode()).digest()[:8], "big"))
-    pool, labels, rows = _Pool(count), Counter[str](), 0
-    for batch in batches:
-        rows += batch.num_rows
-        if names.embedding_model in batch.schema.names:
-            said = batch.column(names.embedding_model).fill_null("")
-            labels.update({e["values"]: e["counts"] for e in said.value_counts().to_pylist()})
-            batch = batch.filter(pc.equal(said, label))
-        if batch.num_rows:
-            keys = batch.column(key)
-            pool.add(keys, _mixed(_first(key_hashes(keys)) ^ salt), _strata(batch, names))
-    return Chosen(tuple(pool.ordered(salt)[:count]), int(pool.sizes.sum()), rows, dict(labels))
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is looked for; the same for all parts of a collection."""
+
+    key: str
+    columns: tuple[str, ...]
+    names: FieldMap
+    label: str
+    count: int
+    salt: int
+
+    @classmethod
+    def of(cls, info: CollectionInfo, names: FieldMap, label: str, count: int, seed: str) -> Wanted:
+        """Of the fields that a collection has."""
+        key = info.schema.primary.name
+        asked = (key, names.tenant_id, names.last_embedded_at, names.embedding_model)
+        columns = [n for n in asked if n is not None and info.schema.field(n)]
+        return cls(key, tuple(dict.fromkeys(columns)), names, label, count, salt_of(seed))
+
+    def chosen(self, found: Sampled) -> Chosen:
+        """The rows to take, of all that were read."""
+        order = found.pool.ordered(np.uint64(self.salt))
+        keys = tuple(order)[: self.count]
+        segments = {str(key): order[key] for key in keys if order[key] != UNKNOWN}
+        population = int(found.pool.sizes.sum())
+        return Chosen(keys, population, found.rows, dict(found.labels), segments)
+
+
+def salt_of(seed: str) -> int:
+    """What a seed makes of hashes: 64 bits."""
+    return int.from_bytes(hashlib.sha256(seed.encode()).digest()[:8], "big")
 
 
 @dataclass(slots=True)
-class _Pool:
-    """The `cap` rows of least hash of each stratum, and how many rows each has."""
+class Sampled:
+    """Candidates and counts of some rows."""
 
-    cap: int
-    sizes: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(_STRATA, np.int64))
-    _limits: Numbers = field(
-        default_factory=lambda: np.full(_STRATA, np.iinfo(np.uint64).max, np.uint64)
-    )
-    _hashes: Numbers = field(default_factory=lambda: np.empty(0, np.uint64))
-    _strata: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
-    _keys: list[str | int] = field(default_factory=list)
+    pool: Pool
+    labels: Counter[str]
+    rows: int = 0
 
-    def add(self, keys: pa.Array, hashes: Numbers, strata: npt.NDArray[np.int64]) -> None:
-        self.sizes += np.bincount(strata, minlength=_STRATA)
-        kept = np.flatnonzero(hashes <= self._limits[strata])
-        self._hashes = np.concatenate([self._hashes, hashes[kept]])
-        self._strata = np.concatenate([self._strata, strata[kept]])
-        self._keys += keys.take(pa.array(kept)).to_pylist()
-        if len(self._keys) > max(_POOL, 4 * self.cap):
-            self._thin()
+    @classmethod
+    def of(cls, wanted: Wanted) -> Sampled:
+        return cls(Pool(wanted.count), Counter())
 
-    def ordered(self, salt: np.uint64) -> list[str | int]:
-        """The keys by rank over size; each stratum begins at a place of its own within a step."""
-        ranks = self._thin()
-        start = _mixed(np.arange(_STRATA, dtype=np.uint64) ^ salt) / 2.0**64
-        scores = (ranks + start[self._strata]) / self.sizes[self._strata]
-        order = np.lexsort((self._hashes, scores))
-        return list(dict.fromkeys(self._keys[int(i)] for i in order))  # duplicate keys once
+    def add(self, batch: pa.RecordBatch, wanted: Wanted, segment: int = UNKNOWN) -> None:
+        """Takes a batch of short columns, of one segment or over the API."""
+        self.rows += batch.num_rows
+        label = wanted.names.embedding_model
+        if label in batch.schema.names:
+            said = batch.column(label).fill_null("")
+            self.labels.update({e["values"]: e["counts"] for e in said.value_counts().to_pylist()})
+            batch = batch.filter(pc.equal(said, wanted.label))
+        if batch.num_rows:
+            keys = batch.column(wanted.key)
+            hashes = mixed(first_halves(key_hashes(keys)) ^ np.uint64(wanted.salt))
+            self.pool.add(keys, hashes, strata_of(batch, wanted.names, segment), segment)
 
-    def _thin(self) -> npt.NDArray[np.int64]:
-        """Drops what is beyond `cap` of a stratum; the rank of each row that is left."""
-        order = np.lexsort((self._hashes, self._strata))
-        strata = self._strata[order]
-        first = np.searchsorted(strata, strata, side="left")
-        ranks = np.arange(len(order)) - first
-        kept = ranks < self.cap
-        last = ranks == self.cap - 1
-        self._limits[strata[last]] = self._hashes[order[last]]
-        chosen = order[kept]
-        self._hashes, self._strata = self._hashes[chosen], self._strata[chosen]
-        self._keys = [self._keys[int(i)] for i in chosen]
-        found: npt.NDArray[np.int64] = ranks[kept]
-        return found
+    def take(self, other: Sampled) -> None:
+        """Takes what another one has of other rows."""
+        self.rows += other.rows
+        self.labels.update(other.labels)
+        self.pool.take(other.pool)
 
 
-def _strata(batch: pa.RecordBatch, names: FieldMap) -> npt.NDArray[np.int64]:
-    """The number of each row's stratum."""
-    parts: list[Any] = []
-    for name, day in ((names.tenant_id, False), (names.last_embedded_at, True)):
-        if name in batch.schema.names:
-            column = batch.column(name)
-            if day and pa.types.is_integer(column.type):
-                column = pc.divide(column, _DAY)
-            parts.append(column.cast(pa.string()).fill_null(""))
-    if not parts:
-        return np.zeros(batch.num_rows, np.int64)
-    texts = pc.binary_join_element_wise(*parts, "\x1f").dictionary_encode()
-    hashes = _first(key_hashes(texts.dictionary)) % np.uint64(_STRATA)
-    numbers = hashes.astype(np.int64)[texts.indices.to_numpy(zero_copy_only=False)]
-    found: npt.NDArray[np.int64] = numbers
+def _from_files(
+    loaded: LoadedSpec,
+    milvus: Milvus,
+    info: CollectionInfo,
+    wanted: Wanted,
+    workers: Workers | None,
+) -> Sampled | None:
+    """None where the files don't hold all rows, or can't be read."""
+    planned = flushed_parts(loaded, milvus, info)
+    if planned is None:
+        return None
+    parts, token = planned[1], uuid.uuid4().hex
+    executor = workers.of(sum(p.rows or 0 for p in parts)) if workers else Serial()
+    whole = Sampled.of(wanted)
+    try:
+        for one in executor.run(partial(_of_part, loaded, token, wanted), parts):
+            whole.take(one)
+    except (SegmentUnreadable, StoreError):  # compaction may have removed a segment's files
+        return None
+    return whole
+
+
+def _of_part(loaded: LoadedSpec, token: str, wanted: Wanted, part: Part) -> Sampled:
+    store, deltas = opened(loaded, token)
+    found = Sampled.of(wanted)
+    for batch in read_part(store, part, list(wanted.columns), deltas=deltas):
+        found.add(batch, wanted, part.ref.segment)
     return found
-
-
-def _first(hashes: npt.NDArray[np.uint8]) -> Numbers:
-    """The first eight bytes of each hash, as a number."""
-    return np.ascontiguousarray(hashes[:, :8]).view(np.uint64)[:, 0]
-
-
-def _mixed(values: Numbers) -> Numbers:
-    """SplitMix64's finalizer (Steele et al., OOPSLA 2014): every bit hangs on every other."""
-    with np.errstate(over="ignore"):
-        z = values + _ODD
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        return z ^ (z >> np.uint64(31))
 
 
 def slices(keys: Sequence[str | int], size: int) -> Iterator[Sequence[str | int]]:

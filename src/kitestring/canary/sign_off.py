@@ -16,8 +16,10 @@ from kitestring.canary.store import read_sign_off, sign_off_file, write_sign_off
 from kitestring.canary.subject import Subject, subject_of
 from kitestring.clients.embedder import Embedder, make_embedder
 from kitestring.clients.milvus.protocol import Milvus
+from kitestring.embedding.spread import Spread
 from kitestring.errors import SignOffError, SignOffExists, SignOffRefused, SignOffUnreadable
 from kitestring.model.signoff import SignOff
+from kitestring.parallel import Workers
 from kitestring.spec.canary import Canary
 from kitestring.spec.loaded import LoadedSpec
 from kitestring.spec.models import CollectionSpec
@@ -46,6 +48,7 @@ def sign_off(
     accept: bool = False,
     renew: bool = False,
     embedder: Embedder | None = None,
+    workers: Workers | None = None,
 ) -> Signed:
     """Embeds stored texts again and keeps the cosines as what later checks compare with.
 
@@ -55,6 +58,7 @@ def sign_off(
         accept: sign off what does not look right, too; the sign-off then tells what it was.
         renew: replace an earlier sign-off of this model.
         embedder: for tests; the spec's model by default.
+        workers: what segments are read and texts embedded on; None for this process.
 
     Raises:
         SignOffExists: there is one, and `renew` is not set.
@@ -74,7 +78,10 @@ def sign_off(
     count = rows or (collection.canary or Canary()).reference
     with closing(embedder or make_embedder(loaded, subject.model)) as embed:
         probes = probe_vectors(embed)  # a model that does not answer shows before rows are read
-        chosen = choose(milvus, subject.info, collection.fields, label, count, seed)
+        chosen = choose(
+            milvus, subject.info, collection.fields, label, count, seed,
+            loaded=loaded, workers=workers,
+        )  # fmt: skip
         found = _with_text(
             read_rows(milvus, subject.info, subject.text, subject.vector, chosen.keys)
         )
@@ -86,7 +93,7 @@ def sign_off(
                 subject=collection.name,
             )
         texts = [text or "" for text in found.texts]
-        again, repeatability = _embedded(embed, texts)
+        again, repeatability = _embedded(Spread(loaded, subject.model, embed, workers), texts)
     near = cosines(found.vectors, again)
     doubts = _doubts(subject, chosen, found, near, repeatability)
     if doubts and not accept:
@@ -136,7 +143,7 @@ def _with_text(rows: Rows) -> Rows:
     )
 
 
-def _embedded(embedder: Embedder, texts: list[str]) -> tuple[Vectors, float]:
+def _embedded(embedder: Spread, texts: list[str]) -> tuple[Vectors, float]:
     """The vectors of the texts, and the least cosine of a text embedded twice.
 
     A model that gives the first texts the same vectors again, in other company, is taken for

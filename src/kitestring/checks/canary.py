@@ -5,7 +5,7 @@ The verdict is by rank, not by a threshold: see `kitestring.stats.rank`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from kitestring.checks.base import (
     COLLECTION_THERE,
@@ -25,7 +25,7 @@ from kitestring.checks.canary_evidence import (
     taken,
     untaken,
 )
-from kitestring.model.canary import CanaryEvidence, Obstacle
+from kitestring.model.canary import CanaryEvidence, InSegment, Obstacle
 from kitestring.model.evidence import Evidence
 from kitestring.model.finding import Finding, Severity
 from kitestring.model.snapshot import Snapshot
@@ -97,7 +97,8 @@ def _ranked(pair: Pair, seen: CanaryEvidence, chance: float) -> Iterator[Finding
         f"{examples_text(found.below.examples)}",
         expected=f"cosines of {seen.model} as signed off",
         observed=f"lowest cosine {found.worst:.4f}, lowest signed off {reference.tau:.4f} "
-        f"(of {reference.rows:,}); by chance alone: {chance:.2g}; {_sees(found.rows, needed)}",
+        f"(of {reference.rows:,}); by chance alone: {chance:.2g}; "
+        f"{_concentrated(found.segments)}{_sees(found.rows, needed)}",
         hint="the model answers otherwise than when it was signed off: see "
         "`embedding.query-encoder`; bring the former one back, or embed all rows again"
         if changed
@@ -113,6 +114,16 @@ def _ranked(pair: Pair, seen: CanaryEvidence, chance: float) -> Iterator[Finding
         + command(pair.loaded, "embedding check", "--rows", str(4 * found.rows)),
         location=pair.locate("canary"),
     )  # fmt: skip
+
+
+def _concentrated(segments: Sequence[InSegment]) -> str:
+    """Where the rows below are, if a segment has rows that are not."""
+    bad = sorted((s for s in segments if s.below), key=lambda s: (-s.below, s.id))
+    if not bad or len(bad) == len(segments):
+        return ""
+    shown = ", ".join(f"{s.below:,} of {s.rows:,} in segment {s.id}" for s in bad[:3])
+    rest = f" and some in {len(bad) - 3:,} more" if len(bad) > 3 else ""
+    return f"{shown}{rest}, none in the other {len(segments) - len(bad):,}; "
 
 
 def graded(chance: float, *, repeatable: bool) -> Severity:

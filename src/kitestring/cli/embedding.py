@@ -9,6 +9,12 @@ import click
 from kitestring.cli.common import load_spec, note, output_option, spec_option
 from kitestring.cli.report import destinations, report_options
 
+on_option = click.option(
+    "--on",
+    metavar="WHERE",
+    help="What embeds the texts: serial, pool (processes), ray, or a Ray cluster's address",
+)
+
 
 @click.group()
 def embedding() -> None:
@@ -18,9 +24,14 @@ def embedding() -> None:
 @embedding.command()
 @spec_option
 @click.option("--rows", type=int, metavar="N", help="Texts embedded again  [default: the spec's]")
+@on_option
 @report_options
 def check(
-    spec_file: str | None, rows: int | None, outputs: tuple[str, ...], out: str | None
+    spec_file: str | None,
+    rows: int | None,
+    on: str | None,
+    outputs: tuple[str, ...],
+    out: str | None,
 ) -> int:
     """Compare the rows with the spec's model: all labels, and where the vectors were signed off,
     stored texts embedded again.
@@ -31,7 +42,7 @@ def check(
     from kitestring.drift import detect
 
     where = destinations(outputs, out)
-    report = detect(with_canaries(load_spec(spec_file), rows), only=("embedding",))
+    report = detect(with_canaries(load_spec(spec_file), rows), only=("embedding",), on=on)
     where.write(report)
     return report.exit_code
 
@@ -49,6 +60,7 @@ def check(
 @click.option("--seed", metavar="TEXT", help="Of the choice of rows  [default: a new one]")
 @click.option("--accept", is_flag=True, help="Sign off vectors that do not look like the model's")
 @click.option("--renew", is_flag=True, help="Replace an earlier sign-off")
+@on_option
 @output_option("text", "json")
 def sign_off(
     spec_file: str | None,
@@ -57,6 +69,7 @@ def sign_off(
     seed: str | None,
     accept: bool,
     renew: bool,
+    on: str | None,
     output: str,
 ) -> int:
     """Keep what the model gives for stored texts now, for later checks to compare with.
@@ -69,6 +82,7 @@ def sign_off(
     from kitestring.canary.sign_off import refuse_second
     from kitestring.canary.sign_off import sign_off as make
     from kitestring.clients.milvus.connect import connect
+    from kitestring.parallel import Workers
     from kitestring.render.sign_off import sign_off_text, sign_offs_json
     from kitestring.spec.canary import Canary
 
@@ -78,11 +92,12 @@ def sign_off(
         for collection in chosen:
             refuse_second(loaded, collection)
     made = []
-    with connect(loaded) as milvus:
+    with connect(loaded) as milvus, Workers(on) as workers:
         for collection in chosen:
             signed = make(
-                loaded, milvus, collection, rows=rows, seed=seed, accept=accept, renew=renew
-            )
+                loaded, milvus, collection, rows=rows, seed=seed, accept=accept, renew=renew,
+                workers=workers,
+            )  # fmt: skip
             note(f"wrote {signed.file}")
             made.append(signed.sign_off)
             if output == "text":  # at once: the next one may take long, or be refused

@@ -98,7 +98,7 @@ class Spread:
         unasked = workers.on is None and ADDRESS not in os.environ
         if unasked and isinstance(self._model, SentenceTransformersModel):
             return Serial()  # it uses all processors itself, and each copy takes its memory
-        executor = workers.of(size)
+        executor = workers.of(size, enough=ENOUGH)
         if executor.name == POOL and isinstance(self._model, HttpModel):
             return workers.side_by_side(executor.workers)  # it waits for the endpoint
         return executor

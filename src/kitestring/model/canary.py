@@ -18,6 +18,15 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True)
+class InSegment:
+    """Rows of one segment that were embedded again."""
+
+    id: int
+    rows: int
+    below: int
+
+
+@dataclass(frozen=True, slots=True)
 class Reembedded:
     """Stored texts embedded again: how many, and those whose cosine is below tau, worst first."""
 
@@ -27,6 +36,7 @@ class Reembedded:
     first_rows: int = 0  # of the first sample, where a second one was drawn
     first_below: int = 0
     textless: Tally = NOTHING  # rows of the sample without a text
+    segments: tuple[InSegment, ...] = ()  # empty where a row's segment is not known
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,14 +13,20 @@ from kitestring.model.canary import Vectors
 from kitestring.model.collection import CollectionInfo, Field
 from kitestring.model.snapshot import Snapshot
 from kitestring.observe.vectors import Source, sources
+from kitestring.parallel import Workers
 from kitestring.spec.loaded import LoadedSpec
 
 _FILES = "segments"
 _LITTLE = 64 * 1024 * 1024  # bytes
 
 
-def take_canaries(loaded: LoadedSpec, milvus: Milvus, snapshot: Snapshot) -> Snapshot:
+def take_canaries(
+    loaded: LoadedSpec, milvus: Milvus, snapshot: Snapshot, workers: Workers | None = None
+) -> Snapshot:
     """The snapshot with a canary of each collection that the spec asks one for.
+
+    Args:
+        workers: what segments are read and texts embedded on; None for this process.
 
     Raises:
         MilvusError: the server went away.
@@ -30,7 +36,7 @@ def take_canaries(loaded: LoadedSpec, milvus: Milvus, snapshot: Snapshot) -> Sna
         seen = collections.get(wanted.name)
         if wanted.canary is None or seen is None:
             continue
-        found = measure(loaded, milvus, wanted, seen.info)
+        found = measure(loaded, milvus, wanted, seen.info, workers=workers)
         model = loaded.spec.model_named(wanted.model)
         field = seen.info.schema.field(wanted.fields.vector)
         if wanted.canary.vectors == "all" and found.vectors and model and field:

@@ -21,11 +21,10 @@ from kitestring.observe.reconcile import Place
 from kitestring.observe.records import on_disk
 from kitestring.observe.take import Columns, Taken, Tap
 from kitestring.parallel import Executor
-from kitestring.segments.deltas import DeltaLogs
+from kitestring.segments.live import TTL, opened
 from kitestring.segments.plan import Part, plan_live, read_part
 from kitestring.spec.loaded import LoadedSpec
 
-_TTL = "collection.ttl.seconds"
 UNREACHABLE = (StoreError, SecretMissing, LocalNotRunning, KubernetesError)
 
 
@@ -60,7 +59,7 @@ class SegmentRows:
         store, root = open_segment_store(loaded)
         self._loaded, self._columns = loaded, columns
         self._parts = plan_live(store, root, info, segments)
-        ttl = int(info.properties.get(_TTL, "0") or 0)
+        ttl = int(info.properties.get(TTL, "0") or 0)
         self._oldest = (int(time.time()) - ttl) * 1000 << 18 if ttl > 0 else None
         self._token = uuid.uuid4().hex
 
@@ -108,23 +107,11 @@ class SegmentRows:
 
 def _take(scan: _Scan, numbered: tuple[int, Part]) -> Taken:
     number, part = numbered
-    store, deltas = _opened(scan)
+    store, deltas = opened(scan.loaded, scan.token)
     tap = Tap(scan.columns, number, scan.folder, oldest=scan.oldest)
     for batch in read_part(store, part, scan.columns.read(), deltas=deltas, stamps=True):
         tap.add(batch)
     return tap.finish()
-
-
-_open: dict[str, tuple[ObjectReader, DeltaLogs]] = {}
-
-
-def _opened(scan: _Scan) -> tuple[ObjectReader, DeltaLogs]:
-    """The store of a scan, opened once in each process."""
-    if scan.token not in _open:
-        _open.clear()
-        store, _ = open_segment_store(scan.loaded)
-        _open[scan.token] = store, DeltaLogs(store)
-    return _open[scan.token]
 
 
 def _found(store: ObjectReader, part: Part, key: str, positions: dict[int, int]) -> Iterator[str]:

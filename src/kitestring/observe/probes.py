@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from kitestring.clients.milvus.protocol import Milvus
 from kitestring.model.evidence import Evidence
@@ -17,6 +18,7 @@ from kitestring.observe.recall import probe_recall
 from kitestring.observe.retrieval import probe_retrieval
 from kitestring.observe.tasks import probe_tasks
 from kitestring.observe.tenancy import probe_tenancy
+from kitestring.parallel import Workers
 from kitestring.spec.loaded import LoadedSpec
 
 Probe = Callable[[LoadedSpec, Milvus, Snapshot], Snapshot]
@@ -34,3 +36,8 @@ PROBES: Mapping[Evidence, Probe] = {
     Evidence.TASKS: probe_tasks,
 }
 """Run in this order, those that are wanted; the rows are read before, by the snapshot itself."""
+
+
+def probes_on(workers: Workers) -> Mapping[Evidence, Probe]:
+    """The same, with those that can be split into parts on `workers`."""
+    return {**PROBES, Evidence.CANARY: partial(take_canaries, workers=workers)}

@@ -16,7 +16,7 @@ from kitestring.model.evidence import ALL, Evidence
 from kitestring.model.snapshot import ObservedCollection, Snapshot
 from kitestring.observe.census import take_census
 from kitestring.observe.ledger_side import OfCollection
-from kitestring.observe.probes import PROBES
+from kitestring.observe.probes import probes_on
 from kitestring.observe.reading import Reading
 from kitestring.parallel import Workers
 from kitestring.spec.loaded import LoadedSpec
@@ -46,29 +46,30 @@ def observe(
     taken_at = int(time.time() * 1000)
     collections: dict[str, ObservedCollection] = {}
     how = reading or Reading()
-    with open_ledger(loaded, create=False) as ledger, Workers(how.on) as workers:
-        rows = _Rows(ledger, workers, how) if Evidence.ROWS in wanted else None
-        for name in milvus.list_collections():
-            seen = _collection(loaded, milvus, rows, name)
-            if seen is not None:
-                collections[name] = seen
-    backups, problem = _backups(loaded)
-    drills = _drills(loaded)
-    snapshot = Snapshot(
-        cluster=loaded.spec.cluster.name,
-        server_version=milvus.version(),
-        taken_at=taken_at,
-        collections=collections,
-        aliases=_aliases(loaded, milvus, collections),
-        backups=backups,
-        backups_error=problem,
-        backups_overdue=_overdue(loaded, backups or (), drills, taken_at),
-        drills=drills,
-        dead_letters=count_letters(loaded),
-    )
-    for kind, probe in PROBES.items():
-        if kind in wanted:
-            snapshot = probe(loaded, milvus, snapshot)
+    with Workers(how.on) as workers:
+        with open_ledger(loaded, create=False) as ledger:
+            rows = _Rows(ledger, workers, how) if Evidence.ROWS in wanted else None
+            for name in milvus.list_collections():
+                seen = _collection(loaded, milvus, rows, name)
+                if seen is not None:
+                    collections[name] = seen
+        backups, problem = _backups(loaded)
+        drills = _drills(loaded)
+        snapshot = Snapshot(
+            cluster=loaded.spec.cluster.name,
+            server_version=milvus.version(),
+            taken_at=taken_at,
+            collections=collections,
+            aliases=_aliases(loaded, milvus, collections),
+            backups=backups,
+            backups_error=problem,
+            backups_overdue=_overdue(loaded, backups or (), drills, taken_at),
+            drills=drills,
+            dead_letters=count_letters(loaded),
+        )
+        for kind, probe in probes_on(workers).items():
+            if kind in wanted:
+                snapshot = probe(loaded, milvus, snapshot)
     return replace(snapshot, seconds=time.monotonic() - start)
 
 

@@ -36,9 +36,13 @@ class Workers:
     ) -> None:
         self._stack.__exit__(kind, error, trace)
 
-    def of(self, size: int) -> Executor:
-        """The executor for so much work. Raises UsageError, WorkersUnreachable."""
-        if self.on is None and size < self._enough:
+    def of(self, size: int, *, enough: int | None = None) -> Executor:
+        """The executor for so much work. Raises UsageError, WorkersUnreachable.
+
+        Args:
+            enough: for work in another unit.
+        """
+        if self.on is None and size < (self._enough if enough is None else enough):
             return Serial()
         if self.on in (None, POOL) and not os.environ.get(ADDRESS):
             return self._pool()

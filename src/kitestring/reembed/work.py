@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from kitestring.clients.embedder import Embedder, make_cached, make_embedder
 from kitestring.clients.embedder.cache import CachedEmbedder
 from kitestring.clients.milvus.protocol import Milvus
-from kitestring.embedding.spread import ENOUGH, Spread
+from kitestring.embedding.spread import Spread
 from kitestring.errors import ReembedRefused
 from kitestring.ingest.ledger import Ledger, open_ledger
 from kitestring.model.reembed import OnProgress, Operation
@@ -65,7 +65,7 @@ def at_work(
     with (
         closing(_embedder(loaded, change.model_to)) as embedder,
         open_ledger(loaded) as ledger,
-        Workers(on, enough=ENOUGH) as workers,
+        Workers(on) as workers,
     ):
         # a wrong one must show before anything is made for it
         model = embedder.model if isinstance(embedder, CachedEmbedder) else embedder

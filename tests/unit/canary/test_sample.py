@@ -7,8 +7,8 @@ from collections import Counter
 import pyarrow as pa
 import pytest
 
-from kitestring.canary import sample
-from kitestring.canary.sample import choose
+from kitestring.canary import pool
+from kitestring.canary.sample import Sampled, Wanted, choose, salt_of
 from kitestring.spec.models import FieldMap
 
 NAMES = FieldMap()
@@ -74,12 +74,41 @@ def test_a_small_collection_gives_all_and_duplicates_once(table):
 def test_thinning_out_changes_nothing(table, monkeypatch):
     rows = table(3000)
     whole = chosen(rows, 40)
-    monkeypatch.setattr(sample, "_POOL", 100)
+    monkeypatch.setattr(pool, "_POOL", 100)
     assert chosen(rows, 40, batch_rows=50) == whole
+
+
+def from_segments(parts, count, seed="s", names=NAMES):
+    """Of segments: id -> batch; each looked at alone, as another process would."""
+    wanted = Wanted("id", ("id",), names, "words@1", count, salt_of(seed))
+    whole = Sampled.of(wanted)
+    for segment, batch in parts.items():
+        one = Sampled.of(wanted)
+        one.add(batch, wanted, segment)
+        whole.take(one)
+    return wanted.chosen(whole)
 
 
 def test_whole_numbers_as_keys():
     batch = pa.RecordBatch.from_pydict({"id": pa.array(range(100), pa.int64())})
-    found = sample.choose_from([batch], "id", NAMES, "words@1", 10, "s")
+    found = from_segments({7: batch}, 10)
     assert all(isinstance(key, int) for key in found.keys)
-    assert found.population == 100
+    assert (found.population, set(found.segments.values())) == (100, {7})
+
+
+def test_a_segment_is_a_stratum(monkeypatch):
+    sizes = {31: 600, 32: 300, 33: 90, 34: 10}
+    monkeypatch.setattr(pool, "_POOL", 50)
+    parts = {
+        segment: pa.RecordBatch.from_pydict({"id": [f"{segment}-{i}" for i in range(rows)]})
+        for segment, rows in sizes.items()
+    }
+    for seed in ("a", "b", "c"):
+        found = from_segments(parts, 200, seed)
+        assert found == from_segments(dict(reversed(parts.items())), 200, seed)
+        assert (len(found.keys), found.population) == (200, 1000)
+        for n in (100, 200):
+            counts = Counter(found.segments[key] for key in found.keys[:n])
+            for segment, rows in sizes.items():
+                assert counts[segment] == pytest.approx(n * rows / 1000, abs=1)
+        assert all(key.startswith(str(found.segments[key])) for key in found.keys)

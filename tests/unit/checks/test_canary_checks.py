@@ -12,6 +12,7 @@ from kitestring.enforce.embedding import judge
 from kitestring.model.canary import (
     CanaryEvidence,
     Content,
+    InSegment,
     Obstacle,
     QueryEncoder,
     Reembedded,
@@ -253,3 +254,11 @@ def test_the_role_fails_on_vectors_and_warns_of_doubts(asked, with_canary):
     doubt = judge(run_drift(asked, with_canary(reembedded=below(2)), only=["embedding"]))
     assert (doubt.verdict.value, len(doubt.doubtful)) == ("pass", 1)
     assert [f["check"] for f in doubt.as_dict()["findings"]] == ["embedding.canary"]
+
+
+def test_it_tells_the_segments_that_the_rows_are_in(asked, with_canary):
+    parts = (InSegment(31, 200, 0), InSegment(32, 60, 6), InSegment(33, 40, 1))
+    (found,) = told(asked, with_canary(reembedded=below(7, segments=parts)))
+    assert "6 of 60 in segment 32, 1 of 40 in segment 33, none in the other 1; " in found.observed
+    (found,) = told(asked, with_canary(reembedded=below(7, segments=parts[1:])))
+    assert "segment" not in found.observed

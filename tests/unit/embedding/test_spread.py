@@ -104,7 +104,7 @@ def test_processes_give_the_vectors_of_this_one(loaded: LoadedSpec, tmp_path: Pa
 
 def test_little_work_starts_no_process(loaded: LoadedSpec) -> None:
     here = Counting(loaded)
-    with Workers(enough=301) as workers:
+    with Workers() as workers:
         Spread(loaded, loaded.spec.models[0], here, workers).embed(TEXTS)
     assert here.asked == TEXTS
 

@@ -75,6 +75,14 @@ class Play:
 
 
 PlayFor = Callable[..., Play]
+
+
+def lines(table: Path | str) -> list[str]:
+    """The entries of a crontab, given as a file or as text."""
+    text = table.read_text() if isinstance(table, Path) else table
+    return [line for line in text.splitlines() if not line.startswith("#")]
+
+
 STAND_IN = """\
 #!/bin/sh
 case "$1" in
@@ -111,12 +119,13 @@ def play(tmp_path: Path, stand_in: Path) -> Iterator[PlayFor]:
 
     def run(
         playbook: str | Path,
-        spec: Path | str,
+        spec: Path | str | None,
         *arguments: str,
         env: Mapping[str, str] | None = None,
         variables: Sequence[str] = (),
     ) -> Play:
-        extra = [a for v in (f"kitestring_spec={spec}", *variables) for a in ("-e", v)]
+        named = [f"kitestring_spec={spec}"] if spec else []
+        extra = [a for v in (*named, *variables) for a in ("-e", v)]
         process = subprocess.Popen(
             [str(PLAYBOOK), str(playbook), *extra, *arguments],
             cwd=ROOT,

@@ -16,6 +16,7 @@ import yaml
 from tests.ansible.conftest import ROOT
 
 MODULES = sorted(f"kitestring.milvus.{f.stem}" for f in (ROOT / "plugins/modules").glob("*.py"))
+INVENTORY = "kitestring.milvus.clusters"
 # of `ansible-test sanity`: those that run with what ansible-core has
 SANITY = (
     "action-plugin-docs", "changelog", "compile", "empty-init", "ignores", "line-endings",
@@ -79,6 +80,8 @@ def test_every_module_and_role_documents_itself(installed: Path) -> None:
         assert {"check_mode", "diff_mode"} <= set(page["doc"]["attributes"]), name
     listed = ansible("ansible-doc", "-l", "kitestring.milvus", cwd=installed, **paths)
     assert all(name in listed for name in MODULES)
+    inventories = ansible("ansible-doc", "-t", "inventory", INVENTORY, cwd=installed, **paths)
+    assert "kitestring_endpoint" in inventories
     roles = json.loads(
         ansible(
             "ansible-doc", "-t", "role", "--json",

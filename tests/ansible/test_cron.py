@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.ansible.conftest import lines
 from tests.waiting import until
 
 CRON = "tests/ansible/cron_entry.yml"
@@ -71,10 +72,6 @@ def daemon(tmp_path: Path) -> Iterator[None]:
     yield
     process.kill()
     process.wait()
-
-
-def lines(table: Path) -> list[str]:
-    return [line for line in table.read_text().splitlines() if not line.startswith("#")]
 
 
 def no_daemon() -> bool:

@@ -22,8 +22,13 @@ def run(config: dict[str, str]) -> Program:
 @pytest.mark.parametrize("stack", ["dev", "prod"])
 def test_each_stack_names_a_spec_that_is_provisioned(stack: str) -> None:
     settings = yaml.safe_load((INFRA / f"Pulumi.{stack}.yaml").read_text())["config"]
-    program = run({"spec": str(INFRA / settings["kitestring:spec"])})
-    assert set(program.outputs) == {"endpoint", "namespace", "root_secret", "tls_secret"}
+    spec = str(INFRA / settings["kitestring:spec"])
+    program = run({"spec": spec})
+    assert set(program.outputs) == {
+        "cluster", "environment", "spec", "endpoint", "namespace", "root_secret", "tls_secret"
+    }  # fmt: skip
+    assert program.outputs["cluster"].startswith(stack)
+    assert (program.outputs["environment"], program.outputs["spec"]) == (stack, spec)
     assert program.outputs["endpoint"].startswith("https://")
     assert program.of("MilvusCluster")
     assert program.of("RootPassword")

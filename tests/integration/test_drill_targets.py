@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import socket
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +17,7 @@ from kitestring.model.access import Privilege
 from kitestring.model.collection import Field, Index, Schema
 from kitestring.model.drill import DrillRecord
 from kitestring.spec.load import load
+from tests.relay import relayed
 
 if TYPE_CHECKING:
     from kitestring.clients.milvus.client import MilvusServer
@@ -115,35 +113,9 @@ def newest(source: Path) -> DrillRecord:
 @pytest.fixture
 def relay(stack: StackState) -> Iterator[int]:
     """A port that leads to the session's server, as a balancer's does."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as listening:
-        listening.settimeout(0.2)
-        stop = threading.Event()
-
-        def pump(a: socket.socket, b: socket.socket) -> None:
-            try:
-                while data := a.recv(65536):
-                    b.sendall(data)
-            except OSError:
-                pass
-            finally:
-                for end in (a, b):
-                    end.close()
-
-        def serve() -> None:
-            while not stop.is_set():
-                try:
-                    client, _ = listening.accept()
-                except TimeoutError:
-                    continue
-                upstream = socket.create_connection(("127.0.0.1", stack.port))
-                for pair in ((client, upstream), (upstream, client)):
-                    threading.Thread(target=pump, args=pair, daemon=True).start()
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        yield int(listening.getsockname()[1])
-        stop.set()
-        thread.join()
+    assert stack.port
+    with relayed(stack.port) as port:
+        yield port
 
 
 def test_a_given_server_gets_a_database_for_the_drill_and_keeps_nothing_of_it(

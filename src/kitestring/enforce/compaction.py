@@ -28,7 +28,7 @@ from kitestring.enforce.policy import (
     postponed,
     segment_facts,
 )
-from kitestring.errors import CollectionNotFound, DiskHeadroom, MilvusError
+from kitestring.errors import CollectionNotFound, CompactionUnfinished, DiskHeadroom
 from kitestring.model.action import Action
 from kitestring.spec.loaded import LoadedSpec
 
@@ -103,7 +103,8 @@ def compact(
         CollectionNotFound: a named collection is not in the spec, or not on the server.
         DiskHeadroom: the disk has too little room for one or more.
         EnforceBusy: another compaction of this spec's state is under way.
-        MilvusError: the server refused, or was not done in time.
+        CompactionUnfinished: the server was not done in time, and goes on.
+        MilvusError: the server refused.
     """
     known = {c.name: c for c in loaded.spec.collections}
     for name in collections:
@@ -191,7 +192,7 @@ def _compact_one(
 
 def _check_deadline(name: str, start: float, timeout: float) -> None:
     if time.monotonic() - start > timeout:
-        raise MilvusError(
+        raise CompactionUnfinished(
             f"the compaction of `{name}` was not done within {timeout:g} s",
             hint="it goes on in the server; run again later",
             subject=name,

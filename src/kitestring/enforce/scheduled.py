@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from kitestring.clients.cron import LOG_BYTES, LOGS_KEPT, VERBS, log_of, record_of
 from kitestring.clients.exclusive import exclusive
 from kitestring.clients.textfile import write_whole
+from kitestring.enforce.notify import Message, tell
 from kitestring.errors import EnforceError
 from kitestring.render.prometheus import Gauge, metrics_as_text
 from kitestring.spec.loaded import LoadedSpec
@@ -34,7 +34,6 @@ MEANING = {
     130: "interrupted",
 }
 _TAIL_LINES = 30
-_NOTIFY_TIMEOUT = 60.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,7 @@ class TaskRun:
     exit_code: int
     log: str
     tail: str = ""  # the end of what it printed
-    unheard: str = ""  # why `day2.notify` could not be told
+    unheard: Mapping[str, str] = field(default_factory=dict)  # why one of `day2` was not told
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -70,8 +69,8 @@ class TaskRun:
         )
         yield from self.tail.splitlines()
         yield f"the whole of it: {self.log}"
-        if self.unheard:
-            yield f"`day2.notify` could not be told: {self.unheard}"
+        for name, why in self.unheard.items():
+            yield f"`{name}` could not be told: {why}"
 
 
 def run_scheduled(loaded: LoadedSpec, task: str) -> TaskRun:
@@ -180,28 +179,11 @@ def _gauges(done: TaskRun) -> list[Gauge]:
     ]
 
 
-def _notify(loaded: LoadedSpec, done: TaskRun) -> str:
-    """Runs the spec's command with what happened on its standard input; why it failed, if so."""
-    command = loaded.spec.day2.notify
-    if not command:
-        return ""
-    more = {"KITESTRING_TASK": done.task, "KITESTRING_CLUSTER": done.cluster,
-            "KITESTRING_EXIT_CODE": str(done.exit_code)}  # fmt: skip
-    try:
-        told = subprocess.run(
-            command,
-            input="\n".join(done.lines()) + "\n",
-            env={**os.environ, **more},
-            cwd=loaded.file.resolve().parent,
-            capture_output=True,
-            text=True,
-            timeout=_NOTIFY_TIMEOUT,
-            check=False,
-        )
-        failure = told.stderr.strip() or f"it ended with {told.returncode}"
-        return failure if told.returncode else ""
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return str(error)
+def _notify(loaded: LoadedSpec, done: TaskRun) -> dict[str, str]:
+    """Tells whom the spec names; by their keys, why some could not be told."""
+    subject, *text = done.lines()
+    facts = {k: v for k, v in done.as_dict().items() if k != "schema_version"}
+    return tell(loaded, Message(subject, "\n".join(text), facts))
 
 
 def _stamp(ms: int) -> str:

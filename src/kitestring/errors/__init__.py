@@ -38,6 +38,7 @@ from kitestring.errors.base import (
 )
 from kitestring.errors.cluster import (
     CapacityExceeded,
+    CompactionUnfinished,
     DiskHeadroom,
     EnforceBusy,
     EnforceError,
@@ -46,6 +47,7 @@ from kitestring.errors.cluster import (
     KubernetesError,
     KubernetesUnreachable,
     ManifestRejected,
+    NotifyFailed,
     ProvisionError,
     ProvisionRefused,
 )
@@ -115,6 +117,7 @@ __all__ = [
     "CollectionNotFound",
     "CollectionNotLoaded",
     "CollectionUnfit",
+    "CompactionUnfinished",
     "DimensionMismatch",
     "DiskHeadroom",
     "DrillFailed",
@@ -146,6 +149,7 @@ __all__ = [
     "MilvusError",
     "MixedRows",
     "NotResolved",
+    "NotifyFailed",
     "ObjectMissing",
     "PermissionDenied",
     "ProvisionError",

@@ -78,3 +78,15 @@ class DiskHeadroom(EnforceError):
     """The disk has too little room for a compaction; it was not started."""
 
     code = "enforce.disk-headroom"
+
+
+class CompactionUnfinished(EnforceError):
+    """A compaction was not done within its deadline; the server goes on with it."""
+
+    code = "enforce.compaction-unfinished"
+
+
+class NotifyFailed(EnforceError):
+    """Somebody who was to be told could not be told."""
+
+    code = "notify.failed"

@@ -79,6 +79,7 @@ class MilvusStack:
             KitestringError: the spec or the cluster does not allow it; nothing has been declared.
         """
         loaded = load(settings.spec)
+        self.spec, self.file = loaded.spec, str(settings.spec)
         require(plan(loaded.spec))
         bundle = load_bundle(loaded)
         target = target_of(loaded, context=settings.context, kubeconfig=settings.kubeconfig)

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from kitestring.spec.notify import Mail, Webhook
 from kitestring.spec.types import Duration, Model, TimeOfDay
 from kitestring.spec.window import Window
 
@@ -122,4 +123,10 @@ class Day2(Model):
         [],
         description="a command and its arguments, run when a scheduled task on a host does not end "
         "well; what happened is on its standard input",
+    )
+    mail: Mail | None = Field(
+        None, description="mail when a scheduled task on a host does not end well"
+    )
+    webhook: Webhook | None = Field(
+        None, description="a webhook that is told when a scheduled task on a host does not end well"
     )

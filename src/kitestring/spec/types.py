@@ -86,6 +86,7 @@ SECRET_NAME = r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$"  # noqa: S105 - a patter
 MILVUS_VERSION = r"^2\.\d{1,2}\.\d{1,3}$"
 REGISTRY = r"^[A-Za-z0-9][A-Za-z0-9.-]*(:\d+)?(/[a-z0-9._/-]*[a-z0-9])?$"
 IMAGE = r"^[A-Za-z0-9][A-Za-z0-9._:/-]*(@sha256:[0-9a-f]{64})?$"
+MAIL_ADDRESS = r"^[^@\s<>,]+@[^@\s<>,]+$"
 CHECK_ID = r"^[a-z0-9-]+\.[a-z0-9-]+$"
 _QUANTITY = r"^\d+(\.\d+)?(m|k|Ki|M|Mi|G|Gi|T|Ti|P|Pi)?$"
 
@@ -103,6 +104,7 @@ PATTERN_TEXTS = {
     MILVUS_VERSION: 'a whole version in quotes, such as "2.5.16"',
     REGISTRY: "a host, with port and path where it has them: registry.example.com:5000/mirror",
     IMAGE: "NAME:TAG, or NAME@sha256:DIGEST",
+    MAIL_ADDRESS: "an address such as ops@example.com",
     CHECK_ID: "the id of a check, such as index.drift",
     _QUANTITY: "a Kubernetes quantity: 500m, 2, 8Gi",
 }

@@ -57,7 +57,7 @@ def make(home: Path, *, tied: bool) -> tuple[Layout, State, subprocess.Popen[byt
         stdout=subprocess.DEVNULL,
         stderr=(home / "logs" / "init.log").open("wb"),
         start_new_session=True,
-        preexec_fn=_die_with_parent if tied else None,
+        preexec_fn=die_with_parent if tied else None,
     )
     try:
         pid = _first_process(outer)
@@ -98,7 +98,8 @@ def remove(layout: Layout, state: State) -> None:
         _remove_cgroup(root / layout.cgroup, deadline)
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
+    """For `preexec_fn`: the process is killed when the one that started it ends."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 

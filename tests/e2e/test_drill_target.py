@@ -16,15 +16,17 @@ import pytest
 import yaml
 
 from kitestring.clients.milvus.client import MilvusServer
+from kitestring.drill.space import SINCE
 from kitestring.local import running
+from kitestring.manifests import drill_home
 from kitestring.model.collection import Field, Index, Schema
+from kitestring.spec.load import load
 from tests.e2e.node.node import Node
-from tests.e2e.site import eventually
 from tests.e2e.specs import REGISTRY, SMALL, TINY
 from tests.remote_storage import remote_storage
 
 Command = Callable[..., subprocess.Popen[str]]
-ROWS = 500
+ROWS, HOME = 500, "drilled-drills"
 SCHEMA = Schema((Field("id", "INT64", primary=True), Field("v", "FLOAT_VECTOR", dim=8)))
 
 
@@ -71,6 +73,7 @@ def spec(moto: str, s3_client: Any, tmp_path_factory: pytest.TempPathFactory) ->
                 "etcd": {"replicas": 1, "resources": dict(TINY)},
                 "minio": {"replicas": 1, "resources": dict(SMALL)},
                 "roles": {"standalone": {"resources": {"cpu": "100m", "memory": "2Gi"}}},
+                "jobs": {"drill_target": "kubernetes"},
             },
         }
         file.write_text(yaml.safe_dump(document))
@@ -82,10 +85,12 @@ def command(node: Node, spec: Path) -> Command:
     """Starts a verb on the spec."""
     keys = {"KUBECONFIG": str(node.kubeconfig), "KS_USER": "user", "KS_SECRET": "a-secret"}
 
-    def start(*arguments: str) -> subprocess.Popen[str]:
+    def start(*arguments: str, kubeconfig: Path | None = None) -> subprocess.Popen[str]:
+        own = {"KUBECONFIG": str(kubeconfig)} if kubeconfig else {}
         return subprocess.Popen(
             [sys.executable, "-m", "kitestring", *arguments, "--spec", str(spec)],
-            env={**os.environ, **keys}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env={**os.environ, **keys, **own},
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
 
     made = start("backup", "create", "--method", "physical")
@@ -116,10 +121,52 @@ def test_a_drill_stands_on_kubernetes_and_leaves_nothing(node: Node, command: Co
     assert left(node) == []
 
 
-def test_a_drill_that_is_interrupted_leaves_nothing(node: Node, command: Command) -> None:
-    drill = command("drill", "run", "--target", "kubernetes")
-    eventually(lambda: bool(left(node)), what="the drill's namespace is there")
-    drill.send_signal(signal.SIGINT)
-    _, said = drill.communicate(timeout=600)
-    assert drill.returncode == 130, said
-    eventually(lambda: not left(node), what="the drill's namespace is gone")
+@pytest.fixture(scope="module")
+def rights(node: Node, spec: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The kubeconfig of who has a scheduled drill's rights, in a namespace kept for drills."""
+    loaded = load(spec)
+    made = drill_home.manifests(loaded.spec, "jobs")
+    assert loaded.spec.deployment is not None
+    where = loaded.spec.deployment.namespace
+    node.kubectl("create", "namespace", where)
+    node.kubectl("-n", where, "create", "serviceaccount", "jobs")
+    for one in made:
+        node.kubectl("apply", "-f", "-", stdin=json.dumps(one.body))
+    document = yaml.safe_load(node.kubeconfig.read_text())
+    token = node.kubectl("-n", where, "create", "token", "jobs").strip()
+    document["users"][0]["user"] = {"token": token}
+    file = tmp_path_factory.mktemp("rights") / "kubeconfig"
+    file.write_text(yaml.safe_dump(document))
+    yield file
+    for name in (where, HOME):
+        node.kubectl("delete", "namespace", name, "--wait=false")
+
+
+def test_a_drill_in_a_namespace_for_drills_needs_no_other_rights(
+    node: Node, command: Command, rights: Path
+) -> None:
+    """The rights of the chart's Role carry a drill into its restore; interrupted, it leaves the
+    namespace empty, for the next one."""
+    drill = command(
+        "drill", "run", "--target", "kubernetes", "--namespace", HOME, kubeconfig=rights
+    )
+    assert drill.stderr is not None
+    said = []
+    for line in drill.stderr:
+        said.append(line)
+        if line.startswith("copy: "):  # to the target's store, by a port-forward
+            drill.send_signal(signal.SIGINT)
+            break
+    _, more = drill.communicate(timeout=600)
+    assert drill.returncode == 130, "".join(said) + more
+    kinds = "statefulset,pod,service,configmap,secret,networkpolicy,pvc"
+    found = node.kubectl("-n", HOME, "get", kinds, "-o", "name").split()
+    assert found == ["configmap/kube-root-ca.crt"]
+    marks = node.kubectl("get", "namespace", HOME, "-o", "jsonpath={.metadata.annotations}")
+    assert SINCE not in marks
+    verdict = subprocess.run(
+        [str(node.toolchain.tool("kubectl")), "--kubeconfig", str(rights), "auth", "can-i",
+         "list", "secrets", "-n", "default"],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert verdict.stdout.strip() == "no"

@@ -321,6 +321,28 @@ def test_preflight(site):
         assert kube.get("v1", "Namespace", site.name) is None
 
 
+def test_bucket_that_is_not_there(site, moto, s3_client, monkeypatch):
+    """With an S3 of somebody else's: said before anything is made, and gone once it is there."""
+    storage = "storage: {type: s3, bucket: milvus, prefix: files}"
+    keys = "access_key: {env: KS_USER}, secret_key: {env: KS_SECRET}"
+    place = f"bucket: not-there, endpoint_url: '{moto}', region: us-east-1, {keys}"
+    site.edit(storage, f"storage: {{type: s3, {place}}}")
+    site.edit("  minio: {}\n", "")
+    monkeypatch.setenv("KS_USER", "user")
+    monkeypatch.setenv("KS_SECRET", "a-secret")
+
+    def told() -> list[str]:
+        done = site.kitestring("provision", "preflight", "--output", "json")
+        assert done.returncode == 2, done.stderr  # there is no storage class either
+        problems = json.loads(done.stdout)["problems"]
+        return [p["message"] for p in problems if p["check"] == "bucket"]
+
+    (message,) = told()
+    assert "there is no bucket `not-there`" in message
+    s3_client.create_bucket(Bucket="not-there")
+    assert told() == []
+
+
 def test_no_rights(applied):
     with (
         connect("guest", str(applied.server.kubeconfig)) as kube,

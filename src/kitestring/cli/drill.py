@@ -37,6 +37,12 @@ def drill() -> None:
     type=click.Choice(("embedded", "kubernetes")),
     help="`kubernetes`: a server made from the spec's `deployment`, in a namespace of its own",
 )
+@click.option(
+    "--namespace",
+    metavar="NAME",
+    help="With `--target kubernetes`: a namespace that is kept for drills  [default: one that is "
+    "made and deleted]",
+)
 @output_option("text", "json", "html", "markdown")
 @out_option
 @click.option("--keep", is_flag=True, help="Leave the restored copy")
@@ -47,6 +53,7 @@ def run(
     sample: float | None,
     target_spec: str | None,
     target: str | None,
+    namespace: str | None,
     output: str,
     out: Path | None,
     keep: bool,
@@ -59,6 +66,8 @@ def run(
 
     if target is not None and target_spec is not None:
         raise UsageError("`--target` and `--target-spec` name two targets", hint="name one")
+    if namespace is not None and target != "kubernetes":
+        raise UsageError("`--namespace` is of a server on Kubernetes", hint="--target kubernetes")
     check_out(out)
     from kitestring.backup.restore.choose import parse_instant
     from kitestring.drill.run import run_drill
@@ -70,6 +79,7 @@ def run(
         sample=sample,
         target=load_spec(target_spec) if target_spec else None,
         on_kubernetes=target == "kubernetes",
+        namespace=namespace,
         keep_target=keep,
         on_event=note,
     )

@@ -1,12 +1,10 @@
-"""A drill's server on Kubernetes: made from the spec's deployment, in a namespace by itself."""
+"""A drill's server on Kubernetes, made from the spec's deployment: see `drill.space` for where."""
 
 from __future__ import annotations
 
 import dataclasses
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from functools import partial
 from typing import Any
 
 from kitestring.backup.interrupts import shielded
@@ -26,6 +24,7 @@ from kitestring.drill.identity import (
     refuse_same_collections,
     refuse_source,
 )
+from kitestring.drill.space import BETWEEN, Space, Tell
 from kitestring.drill.standing import Standing
 from kitestring.errors import (
     DrillFailed,
@@ -36,7 +35,7 @@ from kitestring.errors import (
     ServerUnreachable,
 )
 from kitestring.manifests.base import Bundle, Manifest, SecretPlan
-from kitestring.manifests.drill_target import LABEL, target_bundle, target_spec
+from kitestring.manifests.drill_target import target_bundle, target_spec
 from kitestring.model.backup import BackupManifest
 from kitestring.model.infra import ObjectRef
 from kitestring.observe.readiness import not_ready
@@ -46,17 +45,12 @@ from kitestring.spec.loaded import LoadedSpec
 from kitestring.spec.types import SecretRef
 
 READY = 900.0  # seconds that images may take to be pulled, volumes to be bound, pods to start
-GONE = 300.0  # seconds that a namespace may take to go
-_ABANDONED = 2 * 86400.0  # seconds after which nobody can be at work in a drill's namespace
-_BETWEEN = 2.0  # seconds at most between two looks at the pods
-
-Tell = Callable[[str], None]
 
 
 @contextmanager
 def deployed(
     source: LoadedSpec,
-    namespace: str,
+    space: Space,
     manifest: BackupManifest,
     *,
     keep: bool = False,
@@ -64,26 +58,20 @@ def deployed(
 ) -> Iterator[Standing]:
     """One server with its own etcd and MinIO; all of it is gone when the block ends.
 
-    Args:
-        namespace: see `new_namespace`.
-
     Raises:
         DrillRefused: the spec has no `deployment`, the namespace is somebody's, or the server is
             the source.
         DrillFailed: it does not become ready, or something of it is left.
         KubernetesUnreachable, KubernetesDenied, ManifestRejected, KubernetesError.
     """
-    target = _target(source, namespace, manifest.bytes)
-    way = way_of(target)
+    target = _target(source, space, manifest.bytes)
+    way, bundle = way_of(target), target_bundle(target.spec)
     with _kube(way) as kube:
-        for old in _abandoned(kube):
-            tell(f"removing {old}, which a killed drill has left")
-            _delete(kube, old)
-        _refuse_taken(kube, namespace)
+        space.take(kube, bundle, tell)
         done = False
         try:
-            _apply(kube, target_bundle(target.spec), namespace, tell)
-            _open(kube, target, way, namespace)
+            _apply(kube, bundle, space.name, tell)
+            _open(kube, target, way, space.name)
             store, root = open_segment_store(target)
             with open_way(way) as server:
                 _refuse_source(source, server, Endpoint(way.address, place=(store, root)), manifest)
@@ -91,8 +79,8 @@ def deployed(
                     RestoreTarget(server, store, root, disposable=True, admin=server.admin),
                     "kubernetes",
                     access=True,
-                    left=f"the target still runs in the namespace {namespace} of {kube.target}; "
-                    f"`kubectl delete namespace {namespace}` ends it"
+                    left=f"the target still runs in the namespace {space.name} of {kube.target}; "
+                    f"`{space.end()}` ends it"
                     if keep
                     else "",
                 )
@@ -100,38 +88,31 @@ def deployed(
         finally:
             if not (keep and done):
                 with shielded():
-                    _remove(kube, namespace, tell)
+                    space.leave(kube, bundle, tell)
 
 
-def discard(source: LoadedSpec, namespace: str) -> None:
-    """Has the namespace of a drill deleted, and waits for nothing; for a drill that is cut off."""
-    with suppress(KitestringError), _kube(way_of(_target(source, namespace, 0))) as kube:
-        _delete(kube, namespace)
+def discard(source: LoadedSpec, space: Space) -> None:
+    """Has the server of a drill removed, and waits for nothing; for a drill that is cut off."""
+    target = _target(source, space, 0)
+    with suppress(KitestringError), _kube(way_of(target)) as kube:
+        space.discard(kube, target_bundle(target.spec))
 
 
-def _target(source: LoadedSpec, namespace: str, size: int) -> LoadedSpec:
+def _target(source: LoadedSpec, space: Space, size: int) -> LoadedSpec:
     if source.spec.deployment is None:
         raise DrillRefused(
             f"{source.file} has no `deployment`: nothing says what the drill's server on "
             "Kubernetes would be",
             hint="describe it in the spec, or drill without --target kubernetes",
         )
-    return dataclasses.replace(source, spec=target_spec(source.spec, namespace, size))
+    spec = target_spec(source.spec, space.name, size, there=space.kept)
+    return dataclasses.replace(source, spec=spec)
 
 
 def _kube(way: Way) -> KubeClient:
     if way.forward is None:
         raise ValueError("a drill's deployment is reached by a port-forward")
     return connect_kube(way.forward.context, way.forward.kubeconfig)
-
-
-def _refuse_taken(kube: Kube, namespace: str) -> None:
-    if kube.get("v1", "Namespace", namespace) is not None:
-        raise DrillRefused(
-            f"the namespace {namespace} is there already on {kube.target}: a drill removes what "
-            "it is in, and takes none that is another's",
-            subject=namespace,
-        )
 
 
 def _refuse_source(
@@ -182,7 +163,7 @@ def _await(kube: Kube, made: tuple[Manifest, ...]) -> None:
             return live is not None and not waits
 
         try:
-            wait_until(ready, timeout=READY, what=one.key, longest=_BETWEEN)
+            wait_until(ready, timeout=READY, what=one.key, longest=BETWEEN)
         except MilvusError:
             raise DrillFailed(
                 f"the drill's server did not become ready within {READY:g} s: {why or one.key}",
@@ -206,68 +187,8 @@ def _open(kube: Kube, target: LoadedSpec, way: Way, namespace: str) -> None:
         return True
 
     try:
-        wait_until(answers, timeout=READY, what="the server", longest=_BETWEEN)
+        wait_until(answers, timeout=READY, what="the server", longest=BETWEEN)
     except MilvusError:
         raise DrillFailed(
             f"the drill's server is ready and does not answer: {''.join(last)}", subject=namespace
         ) from None
-
-
-def _remove(kube: Kube, namespace: str, tell: Tell) -> None:
-    """Deletes the namespace and waits until it is gone, with its volumes.
-
-    Raises:
-        DrillFailed: it is not gone.
-    """
-    volumes = [
-        str(claim["spec"]["volumeName"])
-        for claim in kube.list("v1", "PersistentVolumeClaim", namespace)
-        if claim["spec"].get("volumeName")
-    ]
-    kept = [name for name in volumes if not _let_go(kube, name)]
-    _delete(kube, namespace)
-    tell(f"waiting for {namespace} to be gone")
-    gone = partial(_gone, kube, namespace)
-    try:
-        wait_until(gone, timeout=GONE, what=namespace, longest=_BETWEEN)
-    except MilvusError:
-        raise DrillFailed(
-            f"the drill's namespace {namespace} is being deleted, and still there after {GONE:g} s",
-            hint=f"`kubectl get namespace {namespace} -o yaml` says what keeps it",
-            subject=namespace,
-        ) from None
-    if kept:
-        tell(f"the volumes {', '.join(kept)} are kept by their storage class: delete them by hand")
-
-
-def _gone(kube: Kube, namespace: str) -> bool:
-    return kube.get("v1", "Namespace", namespace) is None
-
-
-def _let_go(kube: Kube, volume: str) -> bool:
-    """Whether a volume goes with its claim; where its class keeps it, that is changed."""
-    try:
-        found = kube.get("v1", "PersistentVolume", volume)
-        if found is not None and found["spec"].get("persistentVolumeReclaimPolicy") == "Retain":
-            freed = {"spec": {"persistentVolumeReclaimPolicy": "Delete"}}
-            kube.patch("v1", "PersistentVolume", volume, None, freed)
-    except KubernetesError:
-        return False
-    return True
-
-
-def _delete(kube: Kube, namespace: str) -> None:
-    """Deletes a namespace if it is a drill's."""
-    found = kube.get("v1", "Namespace", namespace)
-    if found is not None and LABEL in (found["metadata"].get("labels") or {}):
-        kube.delete("v1", "Namespace", namespace)
-
-
-def _abandoned(kube: Kube) -> list[str]:
-    """Namespaces that killed drills have left."""
-    found = []
-    for one in kube.list("v1", "Namespace"):
-        made = (one["metadata"].get("labels") or {}).get(LABEL, "")
-        if made.isdigit() and time.time() - int(made) > _ABANDONED:
-            found.append(str(one["metadata"]["name"]))
-    return found

@@ -26,6 +26,7 @@ from kitestring.drill.inspect import inspect
 from kitestring.drill.judge import rto_seconds
 from kitestring.drill.progress import Progress, now, reason
 from kitestring.drill.source import Source, open_source
+from kitestring.drill.space import Kept, Own, Space
 from kitestring.drill.target import discard, new_folder
 from kitestring.errors import (
     BackupDamaged,
@@ -61,7 +62,7 @@ OnEvent = Callable[[str], None]
 class _Plan:
     catalog: Catalog
     folder: Path  # of an embedded target
-    namespace: str  # of one on Kubernetes; empty for another
+    space: Space | None  # of one on Kubernetes
     given: LoadedSpec | None  # the spec of another target
     keep: bool
     tell: OnEvent
@@ -75,6 +76,7 @@ def run_drill(
     sample: float | None = None,
     target: LoadedSpec | None = None,
     on_kubernetes: bool = False,
+    namespace: str | None = None,
     keep_target: bool = False,
     on_event: OnEvent | None = None,
 ) -> DrillRecord:
@@ -86,6 +88,7 @@ def run_drill(
         sample: restore segments with at least this part of the rows (0 to 1), not all.
         target: the spec of the cluster to restore to; None for a second embedded server.
         on_kubernetes: restore to a server that is made from the spec's `deployment`.
+        namespace: of that server: one kept for drills; None for one that is made and deleted.
         keep_target: leave the restored copy; a note of the record says where.
         on_event: told what is being done, a line at a time.
 
@@ -109,8 +112,10 @@ def run_drill(
     manifest, notes = pick(catalog, loaded.spec.cluster.name, backup, at)
     drill_id = new_drill_id(datetime.now(UTC))
     progress = Progress(manifest, now(), notes=list(notes))
-    namespace = new_namespace() if on_kubernetes else ""
-    plan = _Plan(catalog, new_folder(), namespace, target, keep_target, tell)
+    space: Space | None = None
+    if on_kubernetes:
+        space = Kept(namespace, loaded.spec.cluster.name) if namespace else Own(new_namespace())
+    plan = _Plan(catalog, new_folder(), space, target, keep_target, tell)
 
     def cut() -> None:
         progress.failed = True
@@ -147,7 +152,7 @@ def _carry_out(loaded: LoadedSpec, progress: Progress, plan: _Plan) -> None:
     manifest, tell = progress.manifest, plan.tell
     tell(f"backup {manifest.id}: {manifest.rows:,} rows")
     golden = golden_queries(loaded, manifest, progress.notes)
-    own = plan.given is None and not plan.namespace
+    own = plan.given is None and plan.space is None
     tell("starting a second server" if own else "preparing the target")
     begun = time.monotonic()
     with _stand(loaded, progress, plan) as standing:
@@ -167,10 +172,10 @@ def _stand(loaded: LoadedSpec, progress: Progress, plan: _Plan) -> AbstractConte
     from kitestring.drill.given import given  # pymilvus takes seconds
     from kitestring.drill.standing import embedded
 
-    if plan.namespace:
+    if plan.space is not None:
         from kitestring.drill.deployed import deployed
 
-        return deployed(loaded, plan.namespace, progress.manifest, keep=plan.keep, tell=plan.tell)
+        return deployed(loaded, plan.space, progress.manifest, keep=plan.keep, tell=plan.tell)
     if plan.given is not None:
         return given(loaded, plan.given, progress.manifest, keep=plan.keep)
     return embedded(loaded, plan.folder, progress.manifest.bytes, keep=plan.keep)
@@ -178,10 +183,10 @@ def _stand(loaded: LoadedSpec, progress: Progress, plan: _Plan) -> AbstractConte
 
 def _discard(loaded: LoadedSpec, plan: _Plan) -> None:
     """For a drill that is cut off: its target goes, without waiting for it."""
-    if plan.namespace:
+    if plan.space is not None:
         from kitestring.drill.deployed import discard as discard_deployed
 
-        discard_deployed(loaded, plan.namespace)
+        discard_deployed(loaded, plan.space)
     discard(plan.folder)
 
 

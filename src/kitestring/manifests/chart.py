@@ -6,10 +6,20 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from kitestring.manifests import drill_home
 from kitestring.manifests.day2 import JOBS, TIME_ZONE, schedules
 from kitestring.manifests.images import image
 from kitestring.manifests.incluster import in_cluster, jobs_name
-from kitestring.manifests.jobs import VOLUME, account, egress_ports, job_resources, peers, scratch
+from kitestring.manifests.jobs import (
+    VOLUME,
+    account,
+    egress_ports,
+    job_arguments,
+    job_resources,
+    peers,
+    scratch,
+    to_kubernetes,
+)
 from kitestring.manifests.refuse import refuse
 from kitestring.spec.models import Spec
 
@@ -65,7 +75,8 @@ def chart_values(spec: Spec, files: Mapping[str, str] | None = None) -> dict[str
             job.name: {
                 "schedule": when.get(job.name, ""),
                 "suspend": job.name in deployment.jobs.suspend,
-                "args": list(job.arguments),
+                "spec": drill_home.SPEC_FILE_NAME if to_kubernetes(spec, job) else "spec.yaml",
+                "args": list(job_arguments(spec, job)),
                 "deadline": job.deadline,
                 "late": job.late,
                 "retries": job.retries,
@@ -74,6 +85,7 @@ def chart_values(spec: Spec, files: Mapping[str, str] | None = None) -> dict[str
             }
             for job in JOBS
         },
+        "drills": {"namespace": drill_home.home(spec) if drill_home.wanted(spec) else ""},
         "serviceAccount": {"create": own_account, "name": "" if own_account else account(spec)},
         "networkPolicy": {
             "enabled": deployment.security.network_policy,

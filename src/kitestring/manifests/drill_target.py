@@ -1,8 +1,8 @@
-"""The deployment that a drill restores to: the spec's own as one server, in a namespace by itself.
+"""The deployment that a drill restores to: the spec's own as one server, in a namespace for drills.
 
 Of the spec's deployment it has the version, images, placement, storage class and settings; it has
 a metadata store and a MinIO of its own, whatever the source uses, no day-2 jobs, and nothing that
-outlives its namespace.
+outlives the drill.
 """
 
 from __future__ import annotations
@@ -43,12 +43,13 @@ def new_namespace() -> str:
     return _PREFIX + secrets.token_hex(5)
 
 
-def target_spec(source: Spec, namespace: str, size: int) -> Spec:
+def target_spec(source: Spec, namespace: str, size: int, *, there: bool = False) -> Spec:
     """The spec of the target.
 
     Args:
         namespace: see `new_namespace`.
         size: bytes of the backup, by which volumes are sized.
+        there: the namespace is there, and is not made.
 
     Raises:
         SpecInvalid: the source has no `deployment`.
@@ -61,6 +62,7 @@ def target_spec(source: Spec, namespace: str, size: int) -> Spec:
         version=own.version,
         mode="standalone",
         namespace=namespace,
+        create_namespace=not there,
         # a `cluster` says nothing of one server: then the capacity plan does
         roles=Roles(
             standalone=server.model_copy(

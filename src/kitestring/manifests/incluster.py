@@ -2,7 +2,8 @@
 
 Pure: the user's spec in, another spec out, and a list of where its secrets are. What a pod can't
 have is left out: the kubeconfig's `deployment` (a pod has no token for the API), users' passwords
-(no job needs them), golden queries whose text was not given.
+(no job needs them), golden queries whose text was not given. A drill to Kubernetes has a token, and
+a second file with the deployment.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
+from kitestring.manifests import drill_home
 from kitestring.manifests.dependencies import object_store
 from kitestring.manifests.labels import deployment_of, object_name
 from kitestring.spec.backup import AgeEncryption
@@ -104,7 +106,7 @@ def in_cluster(spec: Spec, files: Mapping[str, str] | None = None) -> InCluster:
         taken[name] = (files or {}).get(path, "")
         return name
 
-    data["deployment"] = None
+    deployment, data["deployment"] = data["deployment"], None
     data["state"] = f"{HOME}/state"
     root = SecretKey(object_name(spec, "root"), "token")
     data["connection"] = _connection(spec) | {"token": given("MILVUS_TOKEN", root)}
@@ -145,6 +147,9 @@ def in_cluster(spec: Spec, files: Mapping[str, str] | None = None) -> InCluster:
         if path is not None:
             there = path in (files or {})
             collection["golden"] = take(path, "golden", "yaml") if there else None
+    if drill_home.wanted(spec):
+        with_it = {**data, "deployment": deployment}
+        taken[drill_home.SPEC_FILE_NAME] = to_yaml(_without_none(with_it))
     cleaned = _without_none(data)
     return InCluster(
         Spec.model_validate(cleaned, context=FROM_FILE),

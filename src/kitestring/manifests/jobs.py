@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from kitestring.manifests import drill_home
 from kitestring.manifests.base import Manifest, SecretPlan
 from kitestring.manifests.day2 import TIME_ZONE, VERDICTS, Job, scheduled
 from kitestring.manifests.dependencies import MINIO_PORT
@@ -70,6 +71,7 @@ def manifests(spec: Spec, files: Mapping[str, str] | None = None) -> tuple[Manif
         )
     if deployment.security.network_policy:
         made.append(_network_policy(spec))
+    made += drill_home.manifests(spec, account(spec))
     made += [_cron_job(spec, derived, job, when) for job, when in scheduled(spec)]
     return tuple(made)
 
@@ -94,6 +96,16 @@ def secret_plans(spec: Spec) -> tuple[SecretPlan, ...]:
             spec_path=("backup",),
         ),
     )
+
+
+def job_arguments(spec: Spec, job: Job) -> tuple[str, ...]:
+    """What a job tells `kitestring`, but for the spec."""
+    return (*job.arguments, *(drill_home.arguments(spec) if job.name == "drill" else ()))
+
+
+def to_kubernetes(spec: Spec, job: Job) -> bool:
+    """Whether a job asks the API server: then it has a token, and a spec with the deployment."""
+    return job.name == "drill" and drill_home.wanted(spec)
 
 
 def account(spec: Spec) -> str:
@@ -126,6 +138,8 @@ def peers(spec: Spec) -> list[tuple[dict[str, str], list[int]]]:
 def egress_ports(spec: Spec) -> list[int]:
     """TCP ports of everything else: those of the spec, and those of its stores' addresses."""
     ports = set(deployment_of(spec).jobs.egress_ports)
+    if drill_home.wanted(spec):
+        ports |= set(drill_home.API_PORTS)
     for store in (spec.storage, spec.backup.store if spec.backup else None):
         if isinstance(store, S3Store) and store.endpoint_url:
             url = urlsplit(store.endpoint_url)
@@ -252,8 +266,10 @@ def _pod(spec: Spec, derived: InCluster, job: Job) -> dict[str, Any]:
             {"name": "tls", "secret": {"secretName": derived.tls_secret, "items": items}}
         )
         mounts.append({"name": "tls", "mountPath": TLS_DIR, "readOnly": True})
+    in_api = to_kubernetes(spec, job)
     return {
         **common(deployment),
+        "automountServiceAccountToken": in_api,
         **placement(where, {}),
         # the claim can be mounted on one node at a time: jobs that overlap run on the same
         "affinity": {
@@ -276,7 +292,11 @@ def _pod(spec: Spec, derived: InCluster, job: Job) -> dict[str, Any]:
                 "image": image(spec, "kitestring"),
                 "imagePullPolicy": deployment.images.pull_policy,
                 "command": ["kitestring"],
-                "args": [*job.arguments, "--spec", SPEC_FILE],
+                "args": [
+                    *job_arguments(spec, job),
+                    "--spec",
+                    f"{SPEC_DIR}/{drill_home.SPEC_FILE_NAME}" if in_api else SPEC_FILE,
+                ],
                 "env": [
                     {
                         "name": variable,

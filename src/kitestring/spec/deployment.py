@@ -284,9 +284,14 @@ class Jobs(Model):
         None, description="of every job but the drill; omit for 250m and 1Gi"
     )
     drill_resources: Resources | None = Field(
-        None, description="of the drill, which restores to a server in its pod; omit for 1 and 4Gi"
+        None, description="of the drill, whose pod may hold a server; omit for 1 and 4Gi"
     )
     scratch: Quantity = Field("20Gi", description="disk for the copy that a drill restores")
+    drill_target: Literal["embedded", "kubernetes"] = Field(
+        "embedded",
+        description="where scheduled drills restore: a server in the job's pod, or one made from "
+        "this deployment in a namespace that is kept for drills",
+    )
     suspend: list[JobName] = Field([], description="jobs whose schedule is held")
     egress_ports: list[Annotated[int, Field(ge=1, le=65535)]] = Field(
         [443], description="TCP ports outside that jobs may reach: stores, embedding endpoints"

@@ -22,8 +22,9 @@ FILES = {"../golden/docs.yaml": "- query: what is a kite?\n"}
 TEXT = {"spec": {"text": "version: 1\n"}}
 
 
-def spec_of(name: str) -> Spec:
+def spec_of(name: str, drills: str = "embedded") -> Spec:
     environ = {
+        "KITESTRING__DEPLOYMENT__JOBS__DRILL_TARGET": drills,
         "KITESTRING__DEPLOYMENT__IMAGES__KITESTRING": IMAGE,
         "KITESTRING__DEPLOYMENT__PLACEMENT__NODE_SELECTOR": "{disk: ssd}",
         "KITESTRING__DEPLOYMENT__PLACEMENT__TOLERATIONS": "[{key: data, operator: Exists}]",
@@ -50,9 +51,13 @@ def _comparable(value: Any) -> Any:
     return [_comparable(v) for v in value] if isinstance(value, list) else value
 
 
-@pytest.mark.parametrize("name", ["dev", "prod"])
-def test_the_chart_and_the_program_make_the_same_jobs(name: str, render: Render) -> None:
-    spec = spec_of(name)
+@pytest.mark.parametrize(
+    ("name", "drills"), [("dev", "embedded"), ("dev", "kubernetes"), ("prod", "kubernetes")]
+)
+def test_the_chart_and_the_program_make_the_same_jobs(
+    name: str, drills: str, render: Render
+) -> None:
+    spec = spec_of(name, drills)
     by_chart = render(chart_values(spec, FILES))
     by_program = {(m.kind, m.name): m.body for m in jobs.manifests(spec, FILES)}
     assert {k: _comparable(v) for k, v in by_chart.items()} == {
@@ -124,6 +129,18 @@ def test_credentials_come_from_secrets(render: Render) -> None:
         "name": "MILVUS_TOKEN",
         "valueFrom": {"secretKeyRef": {"name": "milvus-root", "key": "token"}},
     }
+
+
+def test_a_drill_to_kubernetes_has_rights_in_one_namespace_only(render: Render) -> None:
+    objects = render(chart_values(spec_of("dev", "kubernetes"), FILES))
+    assert not [kind for kind, _ in objects if kind.startswith("Cluster")]
+    (role,) = [body for (kind, _), body in objects.items() if kind == "Role"]
+    assert role["metadata"]["namespace"] == "dev-drills"
+    tokens = {name: pod["automountServiceAccountToken"] for name, pod in pods(objects).items()}
+    assert [name for name, has in tokens.items() if has] == ["dev-drill"]
+    arguments = pods(objects)["dev-drill"]["containers"][0]["args"]
+    assert arguments[-2:] == ["--spec", "/etc/kitestring/drill.yaml"]
+    assert "--target kubernetes --namespace dev-drills" in " ".join(arguments)
 
 
 def test_the_volume_outlives_the_release(render: Render) -> None:

@@ -57,6 +57,7 @@ def test_jobs_are_those_of_the_program() -> None:
             for name, job in VALUES["jobs"].items()} == {
         job.name: {
             "suspend": False,
+            "spec": "spec.yaml",
             "args": list(job.arguments),
             "deadline": job.deadline,
             "late": job.late,

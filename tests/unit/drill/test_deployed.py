@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,10 +13,13 @@ import pytest
 import yaml
 
 from kitestring.clients.kube.fake import FakeKube
+from kitestring.clients.kube.kinds import RESOURCES
 from kitestring.clients.store.memory import MemoryStore
 from kitestring.drill import deployed as module
 from kitestring.drill.deployed import deployed
+from kitestring.drill.space import SINCE, Kept, Own
 from kitestring.errors import DrillFailed, DrillRefused, ManifestRejected
+from kitestring.manifests.drill_home import HOME, rules
 from kitestring.manifests.drill_target import LABEL, new_namespace, target_bundle, target_spec
 from kitestring.spec.load import load
 from kitestring.spec.loaded import LoadedSpec
@@ -123,7 +126,7 @@ def test_the_target_is_one_server_with_stores_of_its_own(loaded: LoadedSpec) -> 
 
 def test_it_stands_and_is_gone_afterwards(loaded: LoadedSpec, kube: Cluster) -> None:
     space = new_namespace()
-    with deployed(loaded, space, MANIFEST) as standing:
+    with deployed(loaded, Own(space), MANIFEST) as standing:
         assert (standing.kind, standing.access, standing.left) == ("kubernetes", True, "")
         assert (standing.target.root, standing.target.disposable) == ("files", True)
         made = {key[0] for key in kube.objects}
@@ -138,13 +141,13 @@ def test_it_stands_and_is_gone_afterwards(loaded: LoadedSpec, kube: Cluster) -> 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, DrillFailed("broken")])
 def test_it_is_gone_whatever_happens(loaded: LoadedSpec, kube: Cluster, error: Any) -> None:
-    with pytest.raises((KeyboardInterrupt, DrillFailed)), deployed(loaded, "d", MANIFEST):
+    with pytest.raises((KeyboardInterrupt, DrillFailed)), deployed(loaded, Own("d"), MANIFEST):
         raise error
     assert kube.objects == {}
 
 
 def test_what_is_kept_is_told(loaded: LoadedSpec, kube: Cluster) -> None:
-    with deployed(loaded, "d", MANIFEST, keep=True) as standing:
+    with deployed(loaded, Own("d"), MANIFEST, keep=True) as standing:
         assert "kubectl delete namespace d" in standing.left
     assert ("Namespace", "", "d") in kube.objects
 
@@ -155,7 +158,7 @@ def test_what_can_not_be_made_leaves_nothing(loaded: LoadedSpec, kube: Cluster) 
             raise ManifestRejected("exceeded quota")
 
     kube.reject = full
-    with pytest.raises(ManifestRejected), deployed(loaded, "d", MANIFEST):
+    with pytest.raises(ManifestRejected), deployed(loaded, Own("d"), MANIFEST):
         pytest.fail("it does not stand")
     assert kube.objects == {}
 
@@ -164,7 +167,7 @@ def test_pods_that_do_not_start_are_told(loaded: LoadedSpec, kube: Cluster) -> N
     kube.ready = 0
     with (
         pytest.raises(DrillFailed, match=r"StatefulSet/d/prod-etcd: there are no pods"),
-        deployed(loaded, "d", MANIFEST),
+        deployed(loaded, Own("d"), MANIFEST),
     ):
         pytest.fail("it does not stand")
     assert kube.objects == {}
@@ -177,16 +180,19 @@ def test_a_server_that_is_the_source_is_refused(
     server.collections = collections
     with (
         pytest.raises(DrillRefused, match=r"is the source|is not empty"),
-        deployed(loaded, "d", MANIFEST),
+        deployed(loaded, Own("d"), MANIFEST),
     ):
         pytest.fail("it does not stand")
 
 
 def test_a_namespace_of_somebody_else_is_left_alone(loaded: LoadedSpec, kube: Cluster) -> None:
     kube.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "d"}})
-    with pytest.raises(DrillRefused, match="is there already"), deployed(loaded, "d", MANIFEST):
+    with (
+        pytest.raises(DrillRefused, match="is there already"),
+        deployed(loaded, Own("d"), MANIFEST),
+    ):
         pytest.fail("it does not stand")
-    module.discard(loaded, "d")
+    module.discard(loaded, Own("d"))
     assert ("Namespace", "", "d") in kube.objects
 
 
@@ -196,14 +202,14 @@ def test_what_killed_drills_have_left_goes_and_a_running_one_stays(
     for name, labels in (("old", {LABEL: "1"}), ("running", {LABEL: "99999999999"}), ("app", {})):
         metadata = {"name": name, "labels": labels}
         kube.put({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
-    with deployed(loaded, "d", MANIFEST):
+    with deployed(loaded, Own("d"), MANIFEST):
         pass
     assert sorted(name for _, _, name in kube.objects) == ["app", "running"]
 
 
 def test_kept_volumes_are_let_go(loaded: LoadedSpec, kube: Cluster) -> None:
     volume = {"persistentVolumeReclaimPolicy": "Retain"}
-    with deployed(loaded, "d", MANIFEST):
+    with deployed(loaded, Own("d"), MANIFEST):
         kube.put({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "pv"},
                   "spec": volume})  # fmt: skip
         claim = kube.objects["PersistentVolumeClaim", "d", "data-prod-minio-0"]
@@ -227,3 +233,85 @@ def test_a_drill_has_one_target(tmp_path: Path, capsys: pytest.CaptureFixture[st
     both = ["drill", "run", "--target", "kubernetes", "--target-spec", str(tmp_path / "x.yaml")]
     assert run(cli, both, "kitestring") == 64
     assert "name two targets" in capsys.readouterr().err
+
+
+HOME_OF_DRILLS: Mapping[str, Any] = {
+    "apiVersion": "v1",
+    "kind": "Namespace",
+    "metadata": {"name": "prod-drills", "labels": {HOME: "prod"}},
+}
+IN_IT = Kept("prod-drills", "prod")
+
+
+def left(kube: Cluster) -> list[str]:
+    return [kind for kind, *_ in kube.objects if kind != "Namespace"]
+
+
+def since(kube: Cluster) -> str | None:
+    meta = kube.objects["Namespace", "", "prod-drills"]["metadata"]
+    return (meta.get("annotations") or {}).get(SINCE)
+
+
+@pytest.mark.parametrize("error", [None, KeyboardInterrupt(), DrillFailed("broken")])
+def test_a_namespace_for_drills_is_emptied_and_stays(
+    loaded: LoadedSpec, kube: Cluster, error: BaseException | None
+) -> None:
+    kube.put(HOME_OF_DRILLS)
+    kube.put({"apiVersion": "v1", "kind": "ConfigMap",
+              "metadata": {"name": "kube-root-ca.crt", "namespace": "prod-drills"}})  # fmt: skip
+    with suppress(KeyboardInterrupt, DrillFailed), deployed(loaded, IN_IT, MANIFEST):
+        assert "StatefulSet" in left(kube)
+        assert (since(kube) or "").isdigit()
+        if error is not None:
+            raise error
+    assert left(kube) == ["ConfigMap"]
+    assert since(kube) is None
+    assert not [c for c in kube.calls if c.startswith(("delete Namespace", "list Namespace"))]
+
+
+def test_two_drills_do_not_share_it(loaded: LoadedSpec, kube: Cluster) -> None:
+    kube.put(HOME_OF_DRILLS)
+    with deployed(loaded, IN_IT, MANIFEST):
+        with (
+            pytest.raises(DrillRefused, match="another drill is at work"),
+            deployed(loaded, IN_IT, MANIFEST),
+        ):
+            pytest.fail("there is one already")
+        assert "StatefulSet" in left(kube)
+
+
+def test_what_a_killed_drill_has_left_is_removed_first(loaded: LoadedSpec, kube: Cluster) -> None:
+    kube.put(HOME_OF_DRILLS)
+    with deployed(loaded, IN_IT, MANIFEST, keep=True) as standing:
+        assert f"kubectl annotate namespace prod-drills {SINCE}-" in standing.left
+    meta = kube.objects["Namespace", "", "prod-drills"]["metadata"]
+    meta["annotations"] = {SINCE: "1"}
+    kube.calls.clear()
+    with deployed(loaded, IN_IT, MANIFEST):
+        pass
+    calls = kube.calls
+    assert calls.index("delete StatefulSet/prod-etcd") < calls.index("apply StatefulSet/prod-etcd")
+    assert left(kube) == []
+
+
+@pytest.mark.parametrize("labels", [None, {}, {HOME: "another"}])
+def test_a_namespace_for_something_else_is_refused(
+    loaded: LoadedSpec, kube: Cluster, labels: dict[str, str] | None
+) -> None:
+    if labels is not None:
+        meta = {"name": "prod-drills", "labels": labels}
+        kube.put({"apiVersion": "v1", "kind": "Namespace", "metadata": meta})
+    with (
+        pytest.raises(DrillRefused, match="is not kept for drills of prod"),
+        deployed(loaded, IN_IT, MANIFEST),
+    ):
+        pytest.fail("it does not stand")
+    assert left(kube) == []
+
+
+def test_the_rights_cover_what_a_drill_makes(loaded: LoadedSpec) -> None:
+    bundle = target_bundle(target_spec(loaded.spec, "prod-drills", 1, there=True))
+    made = {RESOURCES[m.api_version, m.kind].plural for m in bundle.manifests} | {"secrets"}
+    full = [r for r in rules("prod-drills") if "delete" in r["verbs"]]
+    assert made <= {name for rule in full for name in rule["resources"]}
+    assert "namespaces" not in made

@@ -103,7 +103,14 @@ def test_every_pod_passes_the_restricted_policy(
 
 @pytest.mark.parametrize("name", ["dev", "prod"])
 def test_the_stacks_are_accepted(kube: KubeClient, namespace: str, name: str) -> None:
-    for manifest in load_bundle(load(CLUSTERS / f"{name}.yaml")).manifests:
+    """With the day-2 jobs, and what drills to Kubernetes need."""
+    jobs = {
+        "KITESTRING__DEPLOYMENT__IMAGES__KITESTRING": "registry.example/kitestring:1",
+        "KITESTRING__DEPLOYMENT__JOBS__DRILL_TARGET": "kubernetes",
+    }
+    bundle = load_bundle(load(CLUSTERS / f"{name}.yaml", jobs))
+    assert {"CronJob", "Role", "RoleBinding"} <= {m.kind for m in bundle.manifests}
+    for manifest in bundle.manifests:
         kube.apply_dry_run(_moved(manifest.body, namespace))
 
 

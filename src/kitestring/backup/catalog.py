@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -158,29 +158,30 @@ class Catalog:
                     continue
         return None
 
-    def resolve(self, name: str) -> str:
+    def resolve(self, name: str, cluster: str | None = None) -> str:
         """The id that `latest`, an id or the beginning of one means.
+
+        Args:
+            cluster: whose backup `latest` is; None for anybody's. An id is what it says.
 
         Raises:
             BackupNotFound: none, or more than one. `latest` is the newest that can be read.
         """
         summaries = self.summaries()
         if name == LATEST:
-            found = [s.id for s in summaries if s.readable][:1]
+            readable = [s for s in summaries if s.readable]
+            found = [s.id for s in readable if cluster in (None, s.cluster)][:1]
         else:
             found = [s.id for s in summaries if s.id.startswith(name)]
         if len(found) == 1:
             return found[0]
-        listed = ", ".join(s.id for s in summaries[:5]) or "none"
         if found:
-            raise BackupNotFound(f"`{name}` is the beginning of {len(found)} backups", subject=name)
-        raise BackupNotFound(
-            f"{self.store.url} has no backup `{name}`"
-            if name != LATEST
-            else f"{self.store.url} has no backup that can be read",
-            hint=f"`kitestring backup create` makes one; there are: {listed}",
-            subject=name,
-        )
+            raise BackupNotFound(
+                f"`{name}` is the beginning of {len(found)} backups",
+                hint=f"name more of it: {_some(found)}",
+                subject=name,
+            )
+        raise no_backup(self.store.url, "" if name == LATEST else name, cluster, summaries)
 
     def manifest(self, backup_id: str) -> BackupManifest:
         """One backup's manifest.
@@ -318,3 +319,27 @@ class Catalog:
         if swept := self.store.sweep(older_than=600.0):
             said.append(f"removed {swept} half-written files")
         return said
+
+
+def no_backup(
+    url: str, name: str, cluster: str | None, summaries: Sequence[BackupSummary], more: str = ""
+) -> BackupNotFound:
+    """What to say where there is no such backup, and what there is instead.
+
+    Args:
+        name: empty for any that can be read.
+        more: put behind what is said.
+    """
+    of = f" of `{cluster}`" if cluster else ""
+    what = f"no backup `{name}`" if name else f"no backup{of} that can be read"
+    hint = "`kitestring backup create` makes one"
+    if summaries:
+        there = _some([s.id if s.readable else f"{s.id} (unreadable)" for s in summaries])
+        whose = sorted({s.cluster for s in summaries if s.readable} - {cluster or ""})
+        others = f" of {', '.join(f'`{c}`' for c in whose)}" if whose and not name else ""
+        hint = f"there are: {there}{others}; an id can be named"
+    return BackupNotFound(f"{url} has {what}{more}", hint=hint, subject=name or cluster or url)
+
+
+def _some(ids: Sequence[str]) -> str:
+    return ", ".join(ids[:5]) + (", …" if len(ids) > 5 else "")

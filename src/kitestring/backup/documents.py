@@ -64,7 +64,7 @@ class Documents:
         if MANIFEST not in names:
             return unreadable(id_, "its manifest is missing")
         if SUMMARY not in names:
-            return unreadable(id_, "its summary is missing; the next `backup create` writes it")
+            return unreadable(id_, self._without_summary(id_))
         try:
             summary = from_plain(BackupSummary, json.loads(self.store.get(key_of(id_, SUMMARY))))
         except (ValueError, ObjectMissing) as error:
@@ -80,6 +80,14 @@ class Documents:
                 "again where its manifest is",
             )
         return summary
+
+    def _without_summary(self, id_: str) -> str:
+        """What that comes to: the next backup writes a summary of a manifest that can be read."""
+        try:
+            self.decoded(self.manifest(id_), id_)
+        except ManifestUnreadable as error:
+            return f"its summary is missing, and {error.message}"
+        return "its summary is missing; the next `backup create` writes it"
 
     def manifest(self, id_: str) -> bytes:
         """Its bytes. Raises ManifestUnreadable where there is none."""

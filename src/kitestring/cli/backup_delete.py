@@ -6,7 +6,7 @@ import json
 
 import click
 
-from kitestring.cli.common import load_spec, note, output_option, spec_option
+from kitestring.cli.common import load_spec, note, output_option, spec_option, typed
 
 
 @click.command()
@@ -30,11 +30,9 @@ def delete(
     from kitestring.render.prune import outcome_lines
 
     loaded = load_spec(spec_file)
-    backup_id = open_catalog(loaded).resolve(name)
+    backup_id = open_catalog(loaded).resolve(name, loaded.spec.cluster.name)
     if not yes:
-        asked = click.prompt(f"{backup_id} will be gone; type its id to go on", err=True)
-        if asked.strip() != backup_id:
-            raise click.Abort
+        typed(f"{backup_id} will be gone; type its id to go on", backup_id)
     result = delete_backup(loaded, backup_id, force=force, sweep_now=sweep_now, on_event=note)
     plain = to_plain(result)
     if output == "json":

@@ -49,8 +49,9 @@ def export(
     from kitestring.model.codec import to_plain
     from kitestring.render.backup import bytes_as_text
 
-    catalog = open_catalog(load_spec(spec_file))
-    manifest = catalog.manifest(catalog.resolve(name))
+    loaded = load_spec(spec_file)
+    catalog = open_catalog(loaded)
+    manifest = catalog.manifest(catalog.resolve(name, loaded.spec.cluster.name))
     made = export_backup(
         catalog,
         manifest,

@@ -21,7 +21,7 @@ def show(name: str, spec_file: str | None, output: str) -> int:
 
     loaded = load_spec(spec_file)
     catalog = open_catalog(loaded)
-    manifest = catalog.manifest(catalog.resolve(name))
+    manifest = catalog.manifest(catalog.resolve(name, loaded.spec.cluster.name))
     if output == "json":
         click.echo(json.dumps(manifest_as_plain(manifest)))
         return 0

@@ -26,8 +26,10 @@ def verify(name: str, tier: str, spec_file: str | None, output: str) -> int:
     from kitestring.backup.verify import verify as verify_backup
     from kitestring.model.codec import to_plain
 
-    catalog = open_catalog(load_spec(spec_file))
-    result = verify_backup(catalog, catalog.resolve(name), tier=tier, on_event=note)
+    loaded = load_spec(spec_file)
+    catalog = open_catalog(loaded)
+    backup_id = catalog.resolve(name, loaded.spec.cluster.name)
+    result = verify_backup(catalog, backup_id, tier=tier, on_event=note)
     if output == "json":
         document = {"schema_version": 1, "passed": result.passed, **to_plain(result)}
         click.echo(json.dumps(document))

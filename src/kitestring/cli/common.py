@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from kitestring.errors import UsageError
 from kitestring.spec.find import default_spec, named_spec
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -88,3 +90,23 @@ def note(text: str) -> None:
     context = click.get_current_context(silent=True)
     if not (context and (context.find_root().obj or {}).get("quiet")):
         click.echo(text, err=True)
+
+
+def typed(question: str, wanted: str) -> None:
+    """Asks for a word that is not typed by accident.
+
+    Raises:
+        UsageError: another one was typed, or nobody is there to ask.
+    """
+    try:
+        answer = click.prompt(question, err=True)
+    except click.Abort:
+        if sys.stdin.isatty():
+            raise
+        raise UsageError(
+            "nobody can be asked here, and nothing was changed", hint="--yes goes on unasked"
+        ) from None
+    if answer.strip() != wanted:
+        raise UsageError(
+            f"`{answer.strip()}` is not `{wanted}`: nothing was changed", hint="type it as it is"
+        )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from kitestring.cli.common import find_spec, note, output_option, spec_option
+from kitestring.cli.common import find_spec, note, output_option, spec_option, typed
 from kitestring.errors import SpecNotFound
 
 _DEFAULT = ".kitestring/local/milvus"
@@ -67,12 +67,8 @@ def down(data: str | None, spec_file: str | None, remove: bool, yes: bool) -> in
 
     directory = _directory(data, spec_file)
     if remove and not yes:
-        click.prompt(
-            f"all data in {directory} will be lost; type `{directory.name}` to remove it",
-            type=click.Choice([directory.name]),
-            show_choices=False,
-            err=True,
-        )
+        name = directory.name
+        typed(f"all data in {directory} will be lost; type `{name}` to remove it", name)
     stopped = stack.down(directory, remove=remove)
     note(f"stopped the server of {directory}" if stopped else f"no server runs for {directory}")
     return 0

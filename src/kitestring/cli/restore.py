@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from kitestring.cli.common import load_spec, note, output_option, spec_option
+from kitestring.cli.common import load_spec, note, output_option, spec_option, typed
 
 
 @click.command()
@@ -85,9 +85,7 @@ def restore(
         click.echo(plan_json(plan) if output == "json" else plan_text(plan), nl=False)
         return 2 if plan.not_restorable else 0
     if overwrite and not yes:
-        asked = click.prompt("collections are replaced; type the backup's id to go on", err=True)
-        if asked.strip() != opened.manifest.id:
-            raise click.Abort
+        typed("collections are replaced; type the backup's id to go on", opened.manifest.id)
     result = opened.carry_out(lambda phase, seconds: note(f"{phase:12} {seconds:6.1f} s"), note)
     render = result_json if output == "json" else result_text
     click.echo(render(opened.manifest.id, result), nl=False)

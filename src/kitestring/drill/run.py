@@ -1,6 +1,7 @@
 """A restore drill: restore a backup to a target of its own, and measure what it is worth.
 
-The record is written whatever happens, and the target is torn down whatever happens.
+Once there is a target, the record is written whatever happens, and the target is torn down
+whatever happens.
 """
 
 from __future__ import annotations
@@ -30,12 +31,14 @@ from kitestring.drill.space import Kept, Own, Space
 from kitestring.drill.target import discard, new_folder
 from kitestring.errors import (
     BackupDamaged,
+    DrillRefused,
     ManifestUnreadable,
     MilvusError,
     ObjectMissing,
     RestoreIncomplete,
     SegmentUnreadable,
     ServerUnreachable,
+    SpecInvalid,
     UsageError,
 )
 from kitestring.manifests.drill_target import new_namespace
@@ -98,8 +101,8 @@ def run_drill(
 
     Raises:
         BackupNotFound, ManifestUnreadable: there is nothing to restore; no record.
-        DrillRefused, LocalError, StoreUnreachable, …: the drill could not be carried out; its
-            record says so.
+        DrillRefused, SpecInvalid, UsageError: it was asked for what can't be; no record.
+        LocalError, StoreUnreachable, …: the drill could not be carried out; its record says so.
     """
     if sample is not None and not 0 < sample <= 1:
         raise UsageError(f"a sample of {sample:g} is no part: more than 0, at most 1")
@@ -117,6 +120,8 @@ def run_drill(
         space = Kept(namespace, loaded.spec.cluster.name) if namespace else Own(new_namespace())
     plan = _Plan(catalog, new_folder(), space, target, keep_target, tell)
 
+    refused = False
+
     def cut() -> None:
         progress.failed = True
         progress.notes.append("the drill was interrupted, and had to be cut off")
@@ -133,6 +138,9 @@ def run_drill(
             progress.failed = True
             progress.notes.append(reason(error))
             raise
+        except (DrillRefused, SpecInvalid, UsageError):  # nothing was tried: no evidence
+            refused = True
+            raise
         except EVIDENCE as error:
             progress.failed = True
             what = "could not be compared" if progress.restored else "did not restore"
@@ -142,9 +150,10 @@ def run_drill(
             progress.notes.append(reason(error))
             raise
         finally:
-            with shielded():
-                record = progress.record(loaded, drill_id)
-                history.write(record)
+            if not refused:
+                with shielded():
+                    record = progress.record(loaded, drill_id)
+                    history.write(record)
     return record
 
 

@@ -11,9 +11,16 @@ import pytest
 
 from kitestring.backup.catalog import Catalog, open_catalog
 from kitestring.backup.create import create_backup
+from kitestring.backup.restore.request import Request, open_request
 from kitestring.backup.verify import verify
+from kitestring.cli import cli, run
 from kitestring.clients.store.memory import MemoryStore
-from kitestring.errors import BackupNotFound, BackupRefused, ManifestUnreadable
+from kitestring.errors import (
+    BackupNotFound,
+    BackupRefused,
+    ManifestUnreadable,
+    StoreUnreachable,
+)
 from kitestring.model.backup import BackupManifest
 from kitestring.spec.load import load
 from kitestring.spec.loaded import LoadedSpec
@@ -58,6 +65,48 @@ def test_an_empty_catalog_says_what_to_do(loaded: LoadedSpec) -> None:
     with pytest.raises(BackupNotFound) as error:
         open_catalog(loaded).resolve("latest")
     assert "backup create" in error.value.hint
+
+
+def test_the_newest_is_that_of_the_spec_s_cluster(
+    server: Any, loaded: LoadedSpec, two: tuple[BackupManifest, BackupManifest]
+) -> None:
+    text = loaded.file.read_text().replace("name: unit", "name: other")
+    (loaded.file.parent / "other.yaml").write_text(text)
+    other = load(loaded.file.parent / "other.yaml")
+    theirs = create_backup(other, server)
+    asked = open_request(loaded, loaded, Request(backup="latest"))
+    assert asked.manifest == two[1]
+    assert open_request(other, other, Request(backup=theirs.id[:-1])).manifest == theirs
+    assert run(cli, ["backup", "show", "--spec", str(loaded.file), "-o", "json"], "kt") == 0
+
+    (loaded.file.parent / "third.yaml").write_text(text.replace("name: other", "name: third"))
+    third = load(loaded.file.parent / "third.yaml")
+    with pytest.raises(BackupNotFound) as error:
+        open_request(third, third, Request(backup="latest"))
+    assert "of `other`, `unit`; an id can be named" in error.value.hint
+
+
+def test_a_manifest_of_a_later_version_without_a_summary_is_named(
+    loaded: LoadedSpec, two: tuple[BackupManifest, BackupManifest]
+) -> None:
+    there = folder(loaded, two[1])
+    (there / "summary.json").unlink()
+    catalog = open_catalog(loaded)
+    assert "the next `backup create` writes it" in catalog.summaries()[0].problem
+    plain = json.loads((there / "manifest.json").read_text())
+    (there / "manifest.json").write_text(json.dumps(plain | {"schema_version": 99}))
+    problem = catalog.summaries()[0].problem
+    assert "version 99" in problem
+    assert "writes it" not in problem
+
+
+def test_a_store_that_is_a_file_is_named(server: Any, loaded: LoadedSpec) -> None:
+    loaded.resolve("backups").write_text("")
+    with pytest.raises(StoreUnreachable, match="is a file") as error:
+        create_backup(loaded, server)
+    assert "`path` of the store" in error.value.hint
+    with pytest.raises(StoreUnreachable, match="is a file"):
+        open_catalog(loaded).summaries()
 
 
 @pytest.mark.parametrize("file", ["manifest.json", "summary.json"])

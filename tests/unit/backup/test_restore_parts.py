@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from kitestring.backup.catalog import open_catalog
 from kitestring.backup.create import create_backup
@@ -22,7 +23,10 @@ from kitestring.backup.restore.access import (
 )
 from kitestring.backup.restore.choose import parse_instant, pick
 from kitestring.backup.restore.estimate import estimate
+from kitestring.backup.restore.naming import names_for
+from kitestring.backup.restore.request import Request, open_request
 from kitestring.backup.restore.selection import sampled
+from kitestring.cli import cli
 from kitestring.clients.milvus.memory import MemoryCluster
 from kitestring.errors import BackupNotFound, MilvusError, UsageError
 from kitestring.model.access import Privilege
@@ -228,3 +232,35 @@ def test_an_estimate_spans_the_drills_and_rests_on_good_ones_only() -> None:
     assert found.answer is not None
     assert (found.answer.low, found.answer.median, found.answer.high) == (1.0, 2.0, 6.0)
     assert estimate([bad, older], 10, 100).answer is None
+
+
+# --- names
+
+
+@pytest.mark.parametrize("name", ["two words", "1st", "a-b", "x" * 256])
+def test_a_name_that_no_collection_can_have_is_wrong_usage(name: str) -> None:
+    collection: Any = SimpleNamespace(name="docs")
+    options: dict[str, Any] = {"prefix": "", "overwrite": False}
+    with pytest.raises(UsageError, match="name of a collection"):
+        names_for(None, [collection], rename={"docs": name}, **options)
+
+
+def test_so_is_that_of_a_database(loaded: LoadedSpec) -> None:
+    with pytest.raises(UsageError, match="name of a database"):
+        open_request(loaded, loaded, Request(backup="latest", database="no such"))
+
+
+# --- what is typed before something is lost
+
+
+def test_nobody_is_asked_where_nobody_is(
+    server: Any, loaded: LoadedSpec, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = create_backup(loaded, server)
+    asked = ["backup", "delete", made.id, "--force", "--spec", str(loaded.file)]
+    assert CliRunner().invoke(cli, asked, input="").exception is not None
+    wrong = CliRunner().invoke(cli, asked, input="yes\n").exception
+    assert "is not" in str(wrong)
+    assert [s.id for s in open_catalog(loaded).summaries()] == [made.id]
+    CliRunner().invoke(cli, asked, input=f"{made.id}\n", standalone_mode=False)
+    assert open_catalog(loaded).summaries() == []

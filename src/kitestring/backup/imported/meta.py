@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from kitestring.backup.imported.node import Node, parse
-from kitestring.clients.store.protocol import ObjectReader, join
+from kitestring.clients.store.protocol import ObjectReader, ObjectStore, join
 from kitestring.errors import ImportRefused, ObjectMissing
 
 ALL_PARTITIONS = -1
@@ -69,7 +69,7 @@ class ForeignBackup:
         return tuple(sorted({c.database for c in self.collections}))
 
 
-def read_meta(store: ObjectReader) -> ForeignBackup:
+def read_meta(store: ObjectStore) -> ForeignBackup:
     """The metadata of the backup whose folder the store is.
 
     Raises:
@@ -85,7 +85,7 @@ def read_meta(store: ObjectReader) -> ForeignBackup:
         missing = [name for name in LEVELS if name not in levels]
         if missing:
             raise ImportRefused(
-                f"{join('meta', missing[0])} is missing",
+                f"{join('meta', missing[0])} is missing in {store.url}",
                 hint="name the folder of one backup, which holds `meta/` and `binlogs/`; one "
                 "without its metadata was never finished",
                 subject=missing[0],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from kitestring.backup.catalog import LATEST, Catalog
+from kitestring.backup.catalog import LATEST, Catalog, no_backup
 from kitestring.errors import BackupNotFound, ManifestUnreadable, UsageError
 from kitestring.model.backup import BackupManifest
 
@@ -47,7 +47,8 @@ def pick(
         return catalog.manifest(catalog.resolve(name)), ()
     notes: list[str] = []
     there = []
-    for summary in catalog.summaries():
+    summaries = catalog.summaries()
+    for summary in summaries:
         if summary.readable and summary.cluster != cluster:
             continue
         if at is not None and summary.readable and summary.boundary > at:
@@ -64,12 +65,8 @@ def pick(
             hint="name a later instant",
             subject=cluster,
         )
-    raise BackupNotFound(
-        f"{catalog.store.url} has no backup of `{cluster}` that can be read"
-        + "".join(f"; {note}" for note in notes),
-        hint="kitestring backup create",
-        subject=cluster,
-    )
+    more = "".join(f"; {note}" for note in notes)
+    raise no_backup(catalog.store.url, "", cluster, summaries, more)
 
 
 def _shown(ms: int) -> str:

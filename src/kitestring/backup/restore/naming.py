@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from kitestring.clients.milvus.protocol import Milvus
-from kitestring.errors import RestoreRefused
+from kitestring.errors import RestoreRefused, UsageError
 from kitestring.model.backup import CollectionBackup
+from kitestring.spec.types import NAME, PATTERN_TEXTS
 
 _LONGEST = 230  # characters of a name that something is put behind
 
@@ -44,9 +46,12 @@ def names_for(
         milvus: None where nothing is there: the database has to be created.
 
     Raises:
+        UsageError: a name is none that Milvus takes.
         RestoreRefused: two collections would get one name, or a name is taken.
     """
     final = {c.name: rename.get(c.name, prefix + c.name) for c in wanted}
+    for name in final.values():
+        check_name("collection", name)
     twice = sorted({n for n in final.values() if list(final.values()).count(n) > 1})
     if twice:
         raise RestoreRefused(f"two collections would both be restored as `{twice[0]}`")
@@ -55,6 +60,12 @@ def names_for(
         if milvus is not None and _taken(milvus, name, overwrite):
             made[backed_up] = beside(name, "restoring")
     return Names(final, made)
+
+
+def check_name(what: str, name: str) -> None:
+    """Raises UsageError for a name that Milvus takes for no collection and no database."""
+    if not re.fullmatch(NAME, name):
+        raise UsageError(f"`{name}` can't be the name of a {what}", hint=f"it takes {PATTERN_TEXTS[NAME]}")
 
 
 def beside(name: str, what: str) -> str:

@@ -10,6 +10,7 @@ from kitestring.backup.catalog import LATEST, Catalog, open_catalog
 from kitestring.backup.drill_history import open_history
 from kitestring.backup.restore.access import read_passwords
 from kitestring.backup.restore.choose import parse_instant, pick
+from kitestring.backup.restore.naming import check_name
 from kitestring.backup.restore.plan import Wanted, plan_restore
 from kitestring.backup.restore.run import restore
 from kitestring.backup.restore.target import open_target
@@ -110,12 +111,11 @@ def open_request(source: LoadedSpec, target: LoadedSpec, request: Request) -> Op
             hint="`kitestring backup list` shows them",
         )
     wanted = request.wanted()
+    if request.database is not None:
+        check_name("database", request.database)
     at = parse_instant(request.at) if request.at is not None else None
     catalog = open_catalog(source)
-    if request.backup is not None:
-        manifest = catalog.manifest(catalog.resolve(request.backup))
-        return Opened(source, target, catalog, manifest, wanted, request.database)
-    manifest, notes = pick(catalog, source.spec.cluster.name, LATEST, at)
+    manifest, notes = pick(catalog, source.spec.cluster.name, request.backup or LATEST, at)
     return Opened(source, target, catalog, manifest, wanted, request.database, notes)
 
 

@@ -181,6 +181,13 @@ class LocalStore:
             return StoreUnreachable(
                 what, hint="check the owner and mode of the store's directory", subject=key
             )
+        if isinstance(error, NotADirectoryError | FileExistsError):
+            file = next((p for p in (self.path / key).parents if p.is_file()), self.path)
+            return StoreUnreachable(
+                f"{file} is a file: the store at {self.path} has to be a directory",
+                hint="correct `path` of the store in the spec",
+                subject=str(self.path),
+            )
         return StoreError(what, subject=key)
 
 

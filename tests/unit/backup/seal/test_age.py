@@ -63,9 +63,13 @@ def test_it_opens_what_another_implementation_has_sealed() -> None:
     identity, recipient = age.new_identity()
     data = os.urandom(CHUNK + 10)
     to = pyrage.x25519.Recipient.from_str(recipient)
-    theirs = pyrage.encrypt(data, [to])
-    # theirs has a stanza of a random length that nobody is to recognise: a head of another size
-    size = theirs.index(b"\n---") + 1 + 48 + 16
+    # theirs has a stanza of a random length that nobody is to recognise: a head of another size,
+    # but for the rare one that is as long as so many recipients
+    one = age.head_size(2) - age.head_size(1)
+    size = age.head_size(1)
+    while (size - age.head_size(1)) % one == 0:
+        theirs = pyrage.encrypt(data, [to])
+        size = theirs.index(b"\n---") + 1 + 48 + 16
     head, stream = theirs[:size], io.BytesIO(theirs[size:])
     stanza = head.index(b"-> X25519")
     with pytest.raises(SealBroken):

@@ -65,7 +65,9 @@ def names_for(
 def check_name(what: str, name: str) -> None:
     """Raises UsageError for a name that Milvus takes for no collection and no database."""
     if not re.fullmatch(NAME, name):
-        raise UsageError(f"`{name}` can't be the name of a {what}", hint=f"it takes {PATTERN_TEXTS[NAME]}")
+        raise UsageError(
+            f"`{name}` can't be the name of a {what}", hint=f"it takes {PATTERN_TEXTS[NAME]}"
+        )
 
 
 def beside(name: str, what: str) -> str:

@@ -17,6 +17,7 @@ from kitestring.model.drill import Recall
 from kitestring.model.evidence import Evidence
 from kitestring.model.finding import Finding, Severity
 from kitestring.model.snapshot import Snapshot
+from kitestring.model.watermark import until_text
 from kitestring.spec.loaded import LoadedSpec
 
 
@@ -41,7 +42,7 @@ def recall(loaded: LoadedSpec, snapshot: Snapshot) -> Iterator[Finding]:
             )
             continue
         found = seen.recall
-        scored = f"{seen.queries}, {rows_text(seen.rows)} scored"
+        scored = f"{seen.queries}, {rows_text(seen.rows)}{until_text(seen.until)} scored"
         if found.high < minimum:
             yield _finding(
                 pair,

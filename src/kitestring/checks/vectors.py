@@ -22,6 +22,7 @@ from kitestring.model.canary import Obstacle
 from kitestring.model.evidence import Evidence
 from kitestring.model.finding import Finding, Severity
 from kitestring.model.snapshot import Snapshot
+from kitestring.model.watermark import until_text
 from kitestring.spec.loaded import LoadedSpec
 
 VECTORS = "embedding.vectors"
@@ -47,7 +48,8 @@ def vectors(loaded: LoadedSpec, snapshot: Snapshot) -> Iterator[Finding]:
             nothing = Obstacle("the vectors were not read", "")
             yield cannot_tell(VECTORS, pair, seen.unread or nothing)
             continue
-        of = f"of {'' if found.path == 'sample' else 'all '}{rows_text(found.rows)}"
+        every = "" if found.path == "sample" else "all "
+        of = f"of {every}{rows_text(found.rows)}{until_text(found.until)}"
         for tally, what, expected in (
             (found.not_finite, "with NaN or infinity in the vector", "finite numbers"),
             (found.zero, "with a vector of zeros", "vectors with a direction"),

@@ -63,6 +63,7 @@ class Vectors:
     not_finite: Tally = NOTHING
     zero: Tally = NOTHING
     other_length: Tally = NOTHING  # norm not 1, where the model's vectors are scaled to it
+    until: int | None = None  # ms since the epoch: later writes are not in the files; None: all are
 
     @property
     def bad(self) -> int:

@@ -21,3 +21,4 @@ class LiveRecall:
     rows: int = 0  # scored exactly
     reason: str = ""
     seconds: float = 0.0
+    until: int | None = None  # ms since the epoch: later writes are not in the files; None: all are

@@ -41,3 +41,4 @@ class IsolationSeen:
     refused: int = 0  # attempts by users of a tenant that the server refused
     reason: str = ""
     access_reason: str = ""
+    until: int | None = None  # ms since the epoch: later writes are not in the files; None: all are

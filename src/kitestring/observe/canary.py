@@ -12,11 +12,10 @@ from kitestring.errors import CollectionNotLoaded, KitestringError, MilvusError
 from kitestring.model.canary import Vectors
 from kitestring.model.collection import CollectionInfo, Field
 from kitestring.model.snapshot import Snapshot
-from kitestring.observe.vectors import Source, sources
+from kitestring.observe.vectors import FILES, Source, files_until, sources
 from kitestring.parallel import Workers
 from kitestring.spec.loaded import LoadedSpec
 
-_FILES = "segments"
 _LITTLE = 64 * 1024 * 1024  # bytes
 
 
@@ -51,8 +50,8 @@ def every_vector(
 ) -> Vectors:
     """The vectors of every row, out of the segment files where those have them all.
 
-    What was written in the last second or two may be in no file, and the server may not say so
-    yet: little is read over the API, and files are believed if nothing grows after they were read.
+    What was written last may be in no file: little is read over the API, and what files give is
+    told to go up to their boundary (`Vectors.until`).
 
     Args:
         unit: the model's vectors are scaled to length 1.
@@ -61,9 +60,11 @@ def every_vector(
         MilvusError: the server went away.
     """
     found = Vectors("api", 0, 0, field.dim or 0, complete=False, reason="no rows were read")
+    files = files_until(loaded, milvus, info.name)
     for source in sources(loaded, milvus, info):
         counted = milvus.count(info.name)
-        if source.path == _FILES and 4 * counted * (field.dim or 1) <= _LITTLE:
+        little = 4 * counted * (field.dim or 1) <= _LITTLE
+        if source.path == FILES and (little or not files.known):
             continue
         census = VectorCensus(field, unit=unit)
         try:
@@ -75,18 +76,19 @@ def every_vector(
             raise
         except KitestringError as error:  # compaction may just have removed a segment's files
             reason = error.message
-        if not reason and source.path == _FILES and not _still_files(loaded, milvus, info):
+        if not reason and source.path == FILES and not _still_files(loaded, milvus, info):
             reason = "rows were written meanwhile"
         if not reason and census.rows != counted:
             reason = f"count(*) says {counted:,} rows, {census.rows:,} were read"
         found = census.result(source.path, counted, complete=not reason, reason=reason)
+        found = replace(found, until=files.at if source.path == FILES else None)
         if found.complete:
             break
     return found
 
 
 def _still_files(loaded: LoadedSpec, milvus: Milvus, info: CollectionInfo) -> bool:
-    return next(sources(loaded, milvus, info)).path == _FILES
+    return next(sources(loaded, milvus, info)).path == FILES
 
 
 def _read(census: VectorCensus, source: Source, info: CollectionInfo, field: Field) -> None:

@@ -29,6 +29,7 @@ from kitestring.errors import (
 from kitestring.model.collection import CollectionInfo
 from kitestring.model.snapshot import RowCensus
 from kitestring.model.tally import EXAMPLES, Tally
+from kitestring.model.watermark import later_text
 from kitestring.observe.api_parts import PART_ROWS, STREAMS, api_parts
 from kitestring.observe.from_api import ApiRows
 from kitestring.observe.from_segments import UNREACHABLE, SegmentRows
@@ -164,7 +165,7 @@ class _Taker:
             taken = source.take(executor, self._folder)
         result = self._compared(taken, watermark)
         census = self._census(SEGMENTS, source, taken, result, watermark < now)
-        note = "" if watermark >= now else f"writes after {_clock(watermark)} are not in the files"
+        note = "" if watermark >= now else later_text(watermark)
         reason = self._later(source, result) if census.complete else census.reason
         if counted is not None and counted != taken.rows:
             note = reason = (
@@ -297,7 +298,3 @@ class _Taker:
 
 def _now() -> int:
     return int(time.time() * 1000)
-
-
-def _clock(at: int) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(at / 1000)) + " UTC"

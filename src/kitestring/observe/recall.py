@@ -5,17 +5,20 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
+from kitestring.clients.milvus.filters import among
 from kitestring.clients.milvus.protocol import Milvus
 from kitestring.errors import CollectionNotLoaded, KitestringError, MilvusError
 from kitestring.model.collection import CollectionInfo, Field
 from kitestring.model.recall import LiveRecall
 from kitestring.model.snapshot import Snapshot
 from kitestring.observe.golden import golden_vectors
-from kitestring.observe.vectors import Source, sources
-from kitestring.recall.probe import KeySample, Probe, Queries, RecallProbe, probe_for
+from kitestring.observe.vectors import FILES, Source, files_until, sources
+from kitestring.recall.probe import KeySample, Probe, Queries, RecallProbe, SmallestKeys, probe_for
 from kitestring.spec.loaded import LoadedSpec
 from kitestring.spec.models import CollectionSpec
 from kitestring.spec.proofs import RecallProof
+
+_ASKED = 500  # vectors of one request
 
 
 def probe_recall(loaded: LoadedSpec, milvus: Milvus, snapshot: Snapshot) -> Snapshot:
@@ -46,7 +49,7 @@ def measure(
     """The recall of one collection, at the search parameters of the spec.
 
     The truth is every stored vector: where fewer or more rows were read than `count(*)` says
-    before and after, the result has a `reason`.
+    before and after, the result has a `reason`. Out of the files it goes up to their boundary.
     """
     if not info.loaded:
         return LiveRecall(reason="the collection is not loaded")
@@ -65,9 +68,13 @@ def measure(
                 raise
             return LiveRecall(reason=f"golden queries could not be asked: {error.message}")
     found = LiveRecall(reason="no rows")
+    files = files_until(loaded, milvus, info.name)
     for source in sources(loaded, milvus, info):
+        if source.path == FILES and not files.known:
+            continue
         try:
             found = _against(milvus, info, how, golden, proof.sample, source)
+            found = replace(found, until=files.at if source.path == FILES else None)
         except CollectionNotLoaded:
             return LiveRecall(reason="the collection was released while it was read")
         except MilvusError:
@@ -91,7 +98,7 @@ def _against(
     key = info.schema.primary.name
     columns = [key, how.field.name]
     before = milvus.count(info.name)
-    queries = golden or _stored(source, key, how.field, sample, info.name)
+    queries = golden or _stored(milvus, info, source, how.field, sample)
     if queries is None:
         return LiveRecall(path=source.path, reason="no rows")
     asked = RecallProbe(milvus, info.name, how, queries)
@@ -111,10 +118,19 @@ def _against(
     return LiveRecall(asked.result(info.name), queries.source, source.path, rows, reason)
 
 
-def _stored(source: Source, key: str, field: Field, sample: int, seed: str) -> Queries | None:
-    """Stored vectors as queries: those of the smallest hashed keys, the same ones each run."""
-    chosen = KeySample(sample, seed, key, field)
-    for batch in source.read([key, field.name]):
-        if batch.num_rows:
-            chosen.add(batch)
+def _stored(
+    milvus: Milvus, info: CollectionInfo, source: Source, field: Field, sample: int
+) -> Queries | None:
+    """Stored vectors as queries: those of the smallest hashed keys, the same ones each run. The
+    keys are read of all rows, and vectors of the chosen ones only."""
+    key = info.schema.primary.name
+    smallest = SmallestKeys(sample, info.name)
+    for batch in source.read([key]):
+        smallest.add(batch.column(key))
+    if not smallest.keys:
+        return None
+    chosen = KeySample(sample, info.name, key, field)
+    for start in range(0, len(smallest.keys), _ASKED):
+        asked = among(key, smallest.keys[start : start + _ASKED])
+        chosen.add(milvus.columnar.page(info.name, info.schema, [key, field.name], asked))
     return chosen.queries()

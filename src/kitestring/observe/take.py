@@ -97,7 +97,7 @@ class Tap:
         self._position += batch.num_rows
         stamps = None
         if TIMESTAMP.name in batch.schema.names:
-            stamps = batch.column(TIMESTAMP.name).to_numpy(zero_copy_only=False)
+            stamps = np.asarray(np.from_dlpack(batch.column(TIMESTAMP.name)), np.int64)
             if self._oldest is not None and (stamps < self._oldest).any():
                 alive = stamps >= self._oldest
                 self.taken.hidden += int(batch.num_rows - alive.sum())
@@ -181,4 +181,4 @@ def _written(
     if column is None:
         return UNKNOWN
     values = batch.column(column).cast(pa.int64()).fill_null(UNKNOWN)
-    return np.asarray(values.to_numpy(zero_copy_only=False), np.int64)
+    return np.asarray(np.from_dlpack(values), np.int64)

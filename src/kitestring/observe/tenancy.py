@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+
+import pyarrow as pa
 
 from kitestring.clients.milvus.filters import among
 from kitestring.clients.milvus.protocol import Milvus
 from kitestring.errors import CollectionNotLoaded
 from kitestring.model.collection import CollectionInfo
 from kitestring.model.snapshot import Snapshot
-from kitestring.model.tally import Counter
+from kitestring.model.tally import EXAMPLES, Counter, Tally
 from kitestring.model.tenancy import IsolationSeen, Leak
 from kitestring.observe.canaries import Census, tenants_of, written
+from kitestring.observe.labels import LabelCounter
+from kitestring.observe.short_rows import of_all_rows
 from kitestring.observe.tenant_users import try_users
 from kitestring.spec.loaded import LoadedSpec
 from kitestring.spec.models import CollectionSpec
@@ -34,7 +38,7 @@ def probe_tenancy(loaded: LoadedSpec, milvus: Milvus, snapshot: Snapshot) -> Sna
     for spec in loaded.spec.collections:
         seen = collections.get(spec.name)
         if spec.isolation is not None and seen is not None:
-            found = _isolation(milvus, spec, spec.isolation, seen.info)
+            found = _isolation(loaded, milvus, spec, spec.isolation, seen.info)
             if spec.isolation.users:
                 found = try_users(loaded, milvus, spec, spec.isolation, found)
             collections[spec.name] = replace(seen, isolation=found)
@@ -42,7 +46,11 @@ def probe_tenancy(loaded: LoadedSpec, milvus: Milvus, snapshot: Snapshot) -> Sna
 
 
 def _isolation(
-    milvus: Milvus, spec: CollectionSpec, proof: IsolationProof, info: CollectionInfo
+    loaded: LoadedSpec,
+    milvus: Milvus,
+    spec: CollectionSpec,
+    proof: IsolationProof,
+    info: CollectionInfo,
 ) -> IsolationSeen:
     if not info.loaded:
         return IsolationSeen(reason="the collection is not loaded")
@@ -57,22 +65,32 @@ def _isolation(
         if field is None:
             return IsolationSeen(reason="no field says whose a row is")
         if spec.tenancy in ("collection", "database"):
-            return _of_one(milvus, proof, info, field)
-        return _shared(milvus, spec, proof, info, field)
+            return _of_one(loaded, milvus, proof, info, field)
+        return _shared(loaded, milvus, spec, proof, info, field)
     except CollectionNotLoaded:
         return IsolationSeen(reason="the collection was released while it was asked")
 
 
 def _shared(
-    milvus: Milvus, spec: CollectionSpec, proof: IsolationProof, info: CollectionInfo, field: str
+    loaded: LoadedSpec,
+    milvus: Milvus,
+    spec: CollectionSpec,
+    proof: IsolationProof,
+    info: CollectionInfo,
+    field: str,
 ) -> IsolationSeen:
     """A collection in which a filter keeps tenants apart."""
     key, vector = info.schema.primary.name, spec.fields.vector
-    census = Census(proof.canaries, info.name)
-    for batch in milvus.scan(info.name, [key, field]):
-        census.add(batch.column(key).to_pylist(), batch.column(field).to_pylist())
+
+    def taken(batches: Iterator[pa.RecordBatch]) -> Census:
+        counted = Census(proof.canaries, info.name)
+        for batch in batches:
+            counted.add(batch.column(key).to_pylist(), batch.column(field).to_pylist())
+        return counted
+
+    census, until = of_all_rows(loaded, milvus, info, [key, field], taken)
     bare = [t for t in proof.tenants if t not in census.rows]
-    found = IsolationSeen(tenants=census.rows, ownerless=census.ownerless.tally())
+    found = IsolationSeen(tenants=census.rows, ownerless=census.ownerless.tally(), until=until)
     with written(milvus, info, field, bare if proof.write else []) as new:
         canaries = {**census.canaries(), **new}
         reason = "" if proof.write or not bare else f"no rows of {', '.join(bare)} to look for"
@@ -187,31 +205,35 @@ def _by_partition(
 
 
 def _of_one(
-    milvus: Milvus, proof: IsolationProof, info: CollectionInfo, field: str
+    loaded: LoadedSpec, milvus: Milvus, proof: IsolationProof, info: CollectionInfo, field: str
 ) -> IsolationSeen:
     """A collection all rows of which are one tenant's."""
     key, mine = info.schema.primary.name, proof.tenant or ""
-    rows: dict[str, int] = {}
-    strange: dict[str, Counter] = {}
-    ownerless = Counter()
-    for batch in milvus.scan(info.name, [key, field]):
-        keys = batch.column(key).to_pylist()
-        for k, owner in zip(keys, batch.column(field).to_pylist(), strict=True):
-            name = "" if owner is None else str(owner)
-            if not name.strip():
-                ownerless.add(str(k))
-                continue
-            rows[name] = rows.get(name, 0) + 1
-            if name != mine:
-                strange.setdefault(name, Counter()).add(str(k))
+
+    def taken(batches: Iterator[pa.RecordBatch]) -> LabelCounter:
+        counted = LabelCounter()
+        for batch in batches:
+            counted.add(batch.column(field).cast(pa.string()), batch.column(key))
+        return counted
+
+    counted, until = of_all_rows(loaded, milvus, info, [key, field], taken)
+    examples = counted.examples()
+    tallies = {name: Tally(n, examples[name]) for name, n in counted.rows().items()}
+    owned = {name: tally for name, tally in tallies.items() if name.strip()}
+    bare = [tally for name, tally in tallies.items() if not name.strip()]
     return IsolationSeen(
-        rows,
+        {name: tally.count for name, tally in owned.items()},
         questions=1,
         leaks=tuple(
-            Leak(mine, owner, "reading its collection", counted.tally())
-            for owner, counted in strange.items()
+            Leak(mine, owner, "reading its collection", tally)
+            for owner, tally in owned.items()
+            if owner != mine
         ),
-        ownerless=ownerless.tally(),
+        ownerless=Tally(
+            sum(tally.count for tally in bare),
+            tuple(key for tally in bare for key in tally.examples)[:EXAMPLES],
+        ),
+        until=until,
     )
 
 

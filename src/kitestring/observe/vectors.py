@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -13,12 +14,23 @@ from kitestring.segments.live import flushed_parts
 from kitestring.segments.plan import read_parts
 from kitestring.spec.loaded import LoadedSpec
 
+FILES = "segments"
+
+
+@dataclass(frozen=True, slots=True)
+class Until:
+    """Whether the server says up to when its files hold every write, and when that is: ms since
+    the epoch, None for now. Where it does not say, files prove nothing."""
+
+    known: bool
+    at: int | None = None
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
     """A way to read all rows; each call of `read` begins anew."""
 
-    path: str  # segments or api
+    path: str  # FILES or api
     read: Callable[[Sequence[str]], Iterator[pa.RecordBatch]]
 
 
@@ -26,10 +38,25 @@ def sources(loaded: LoadedSpec, milvus: Milvus, info: CollectionInfo) -> Iterato
     """The ways to read a collection, the cheapest first.
 
     The files hold what was flushed: they are no source while rows grow. Whoever reads compares
-    the number of rows with `count(*)`, and takes the next source where they differ.
+    the number of rows with `count(*)`, takes the next source where they differ, and says up to
+    when the files go (`files_until`).
     """
     found = flushed_parts(loaded, milvus, info)
     if found is not None:
         store, parts = found
-        yield Source("segments", lambda columns: read_parts(store, parts, columns))
+        yield Source(FILES, lambda columns: read_parts(store, parts, columns))
     yield Source("api", lambda columns: milvus.scan(info.name, columns))
+
+
+def files_until(loaded: LoadedSpec, milvus: Milvus, name: str) -> Until:
+    """Up to when the files hold every write; to be asked before `sources`.
+
+    That nothing grows is no proof for the last seconds: a coordinator hears of growing rows a
+    moment later, and a row that was replaced leaves `count(*)` as it was.
+    """
+    if loaded.spec.storage is None:
+        return Until(False)
+    now = int(time.time() * 1000)
+    found = milvus.flushed_until(name, now)
+    return Until(found is not None, None if found == now else found)
+

@@ -87,7 +87,8 @@ class ExactSearch:
             return
         self.rows += len(keys)
         rows = _prepared(vectors, self._metric)
-        self._longest = max(self._longest, float(lengths_of(rows).max()))
+        longest = 1.0 if self._metric == "COSINE" else float(lengths_of(rows).max())
+        self._longest = max(self._longest, longest)
         names = np.empty(len(keys), dtype=object)
         names[:] = list(keys)
         excluded = [(i, q) for i, key in enumerate(keys) for q in self._exclude.get(key, ())]
@@ -104,6 +105,11 @@ class ExactSearch:
             self._merge(start, stop, scores, names)
 
     def _merge(self, start: int, stop: int, scores: Floats, names: npt.NDArray[Any]) -> None:
+        # few rows of a later batch are nearer than the k best so far: the others are left alone
+        nearer = np.flatnonzero((scores > self._best[start:stop, -1:]).any(axis=0))
+        if not len(nearer):
+            return
+        scores, names = scores[:, nearer], names[nearer]
         if scores.shape[1] > self._k:  # the batch's own best k are enough
             top = np.argpartition(-scores, self._k - 1, axis=1)[:, : self._k]
             scores, candidates = np.take_along_axis(scores, top, axis=1), names[top]

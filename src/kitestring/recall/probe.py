@@ -7,11 +7,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from kitestring.clients.milvus.protocol import Milvus
 from kitestring.model.collection import Field, Index, Schema
 from kitestring.model.drill import Recall
+from kitestring.model.murmur import hash_column
 from kitestring.recall.exact import ExactSearch, Key, summarise
 from kitestring.recall.vectors import (
     Vectors,
@@ -85,6 +87,32 @@ def probe_for(
     if params is None:
         params = _DEFAULT_PARAMS.get(index.type, {})
     return Probe(chosen, index, params, k)
+
+
+class SmallestKeys:
+    """The `size` keys whose hashes are smallest: the same ones in whatever order they come.
+
+    The keys alone are read for it; a `KeySample` takes the vectors along.
+    """
+
+    def __init__(self, size: int, seed: str) -> None:
+        self._size = size
+        self._seed = int.from_bytes(hashlib.sha256(seed.encode()).digest()[:4], "big")
+        self._hashes = np.empty(0, np.uint64)
+        self.keys: list[Key] = []  # the smallest hash first
+
+    def add(self, keys: pa.Array) -> None:
+        hashes = hash_column(keys, self._seed)[:, 0]
+        if len(self.keys) == self._size:
+            near = np.flatnonzero(hashes < self._hashes[-1])
+            keys, hashes = keys.take(pa.array(near)), hashes[near]
+        hashes = np.concatenate([self._hashes, hashes])
+        kept = np.argsort(hashes, kind="stable")[: self._size]
+        had = len(self.keys)
+        new = keys.take(pa.array(kept[kept >= had] - had)).to_pylist()
+        fresh = iter(new)
+        self.keys = [self.keys[int(i)] if i < had else next(fresh) for i in kept]
+        self._hashes = hashes[kept]
 
 
 class KeySample:

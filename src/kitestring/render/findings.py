@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TextIO
 
 from rich.console import Console
@@ -10,6 +10,8 @@ from rich.text import Text
 
 from kitestring.model.finding import Finding, Verdict
 from kitestring.model.report import CheckInfo, DriftReport, group_of
+from kitestring.model.snapshot import ObservedCollection
+from kitestring.model.watermark import later_text
 from kitestring.render.words import duration, plural, printable, when
 
 _STYLES = {
@@ -93,13 +95,27 @@ def _write_silent(console: Console, report: DriftReport) -> None:
     for one in report.not_run:
         left.setdefault(one.reason, []).append(one.check)
     for name, seen in sorted(report.snapshot.collections.items()):
-        if seen.census is not None and seen.census.complete and seen.census.note:
+        for note in notes_of(name, seen):
             _line(console, Text())
-            _line(console, Text(f"rows of {name} read by {seen.census.path}: {seen.census.note}"))
+            _line(console, Text(note))
     for reasons, what in ((blind, "inconclusive as well"), (left, "not run")):
         for reason, checks in reasons.items():
             _line(console, Text())
             _line(console, Text(f"{what} ({reason}): {', '.join(checks)}"))
+
+
+def notes_of(name: str, seen: ObservedCollection) -> Iterator[str]:
+    """What was left out of evidence that counts as complete, or read in another way."""
+    census, recall = seen.census, seen.recall
+    if census is not None and census.complete and census.note:
+        yield f"rows of {name} read by {census.path}: {census.note}"
+    vectors = seen.canary.vectors if seen.canary else None
+    if vectors is not None and vectors.complete and vectors.until is not None:
+        yield f"vectors of {name} read by {vectors.path}: {later_text(vectors.until)}"
+    if recall is not None and not recall.reason and recall.until is not None:
+        yield f"recall of {name}, vectors read by {recall.path}: {later_text(recall.until)}"
+    if seen.isolation is not None and seen.isolation.until is not None:
+        yield f"tenants of {name} read by segments: {later_text(seen.isolation.until)}"
 
 
 def summary_text(report: DriftReport) -> str:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from kitestring.model.instant import utc
 
 _SPANS = (("d", 86400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1))
 
 
 def when(ms: int) -> str:
     """`2026-03-04 05:06:07 UTC` from ms since the epoch; `never` from 0."""
-    if not ms:
-        return "never"
-    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return utc(ms) if ms else "never"
 
 
 def duration(seconds: float) -> str:

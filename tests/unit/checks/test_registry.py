@@ -81,6 +81,7 @@ def test_ids_are_stable():
         "backup.coverage",
         "backup.retention",
         "schedule.cron-entry",
+        "schedule.timer",
         "schedule.late",
         "schedule.failed",
         "infra.observed",

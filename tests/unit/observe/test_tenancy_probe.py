@@ -25,6 +25,9 @@ class Server:
         self.leaks = leaks
         self.columnar = self
 
+    def count(self, name):
+        return len(OWNERS)
+
     def scan(self, name, columns):
         yield pa.RecordBatch.from_pydict({"id": list(OWNERS), "tenant_id": list(OWNERS.values())})
 

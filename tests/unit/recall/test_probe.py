@@ -17,6 +17,7 @@ from kitestring.recall.probe import (
     Probe,
     Queries,
     RecallProbe,
+    SmallestKeys,
     probe_for,
 )
 
@@ -185,3 +186,19 @@ def test_binary_vectors_are_asked_as_bytes_and_scored_by_their_bits(metric: str)
     worse.answers = [list(reversed(keys))[:5] for _ in queries.own]
     worse.add(rows, "id")
     assert worse.result("seed").mean < 0.5
+
+
+def test_the_smallest_keys_are_the_same_in_any_order_and_batches():
+    keys = [f"k{n}" for n in range(500)]
+    found = []
+    for order, size in ((keys, 500), (keys[::-1], 7), (keys[250:] + keys[:250], 60)):
+        smallest = SmallestKeys(20, "seed")
+        for start in range(0, len(order), size):
+            smallest.add(pa.array(order[start : start + size]))
+        found.append(smallest.keys)
+    assert found[0] == found[1] == found[2]
+    assert len(set(found[0])) == 20
+    few = SmallestKeys(20, "seed")
+    few.add(pa.array([3, 1, 2]))
+    assert sorted(few.keys) == [1, 2, 3]
+    assert SmallestKeys(20, "seed").keys == []

@@ -59,4 +59,3 @@ def files_until(loaded: LoadedSpec, milvus: Milvus, name: str) -> Until:
     now = int(time.time() * 1000)
     found = milvus.flushed_until(name, now)
     return Until(found is not None, None if found == now else found)
-

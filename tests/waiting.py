@@ -21,10 +21,14 @@ def until(condition: Callable[[], object], timeout: float = 30.0) -> None:
 
 
 def compacted(milvus: MilvusServer, name: str) -> None:
-    """Compacts a collection, and returns when that is done.
+    """Compacts a collection, and returns when that is done."""
+    ended(milvus, milvus.compact(name))
 
-    The server's queue may hold compactions of collections that other tests have dropped, which it
-    gives up after minutes.
+
+def ended(milvus: MilvusServer, compaction: int) -> None:
+    """Returns when a compaction is done.
+
+    Of a collection that is dropped before, the server keeps it in its queue for minutes, and a
+    few of them are all that the queue holds.
     """
-    compaction = milvus.compact(name)
     until(lambda: milvus.compaction_done(compaction), timeout=400)

@@ -28,8 +28,12 @@ INDEX: Mapping[str, Any] = {
     "params": {"M": 16, "efConstruction": 100},
 }
 
-# The server compacts on its own, at its own time: a test that counts segments can't share that.
-SETTINGS: Mapping[str, str] = {"dataCoord.compaction.enableAutoCompaction": "false"}
+SETTINGS: Mapping[str, str] = {
+    # the server compacts on its own, at its own time: a test that counts segments can't share that
+    "dataCoord.compaction.enableAutoCompaction": "false",
+    # ms that a flush waits for writes that may still be on their way (2000)
+    "dataCoord.segment.assignmentExpiration": "500",
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

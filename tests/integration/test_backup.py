@@ -18,7 +18,7 @@ import yaml
 
 from kitestring.model.backup import BackupManifest, RowDigest
 from kitestring.model.collection import Field, Index, Schema
-from tests.waiting import compacted
+from tests.waiting import compacted, ended
 
 if TYPE_CHECKING:
     from kitestring.clients.milvus.client import MilvusServer
@@ -235,10 +235,11 @@ def test_no_key_is_lost_by_upserts_while_backups_run(
             assert versions.pop(0) >= 240
             assert all(n == 60 and v >= before for v, n in versions.items()), (versions, before)
             if turn == 2:
-                milvus.compact(name)
+                compaction = milvus.compact(name)
     finally:
         stop.set()
         writer.join()
+    ended(milvus, compaction)
 
 
 def kitestring(spec_file: Path, *arguments: str) -> subprocess.Popen[str]:

@@ -20,7 +20,7 @@ import yaml
 from kitestring.model.access import Privilege
 from kitestring.model.backup import BackupManifest
 from kitestring.model.collection import Field, Index, Schema
-from tests.waiting import compacted
+from tests.waiting import compacted, ended
 
 if TYPE_CHECKING:
     from kitestring.backup.catalog import Catalog
@@ -314,11 +314,12 @@ def test_the_boundary_is_one_instant_of_all_writers(
                     found.setdefault(row["id"], []).append(row["version"])
             rounds.append((made.boundary, flushed, found))
             if turn == 1:
-                milvus.compact(name)
+                compaction = milvus.compact(name)
     finally:
         stop.set()
         for writer in writers:
             writer.join(60)
+    ended(milvus, compaction)
     assert [w.failure for w in writers] == [None] * 4
     seen = 0
     for boundary, flushed, found in rounds:

@@ -116,6 +116,8 @@ def render(
         "common.gracefulStopTimeout": "3",  # seconds; a query node waits for its 30 minutes else
         # a machine out of breath would else lose its sessions; `sessions` sweeps the old ones
         "common.session.ttl": "60",
+        # seconds between two looks at whether compactions are done
+        "dataCoord.compaction.check.interval": "1",
         # rotated files instead of a standard output that grows without end
         "log.stdout": "false",
         "log.file.maxSize": "32",
@@ -142,7 +144,9 @@ def render_etcd(ports: Mapping[str, int]) -> str:
 def _with_settings(text: str, settings: Mapping[str, str]) -> str:
 
     document: Any = yaml.safe_load(text)
-    document["etcd"]["config"] = {"path": ""}  # known to the server, not in its template
+    # known to the server, not in its template
+    document["etcd"]["config"] = {"path": ""}
+    document["dataCoord"]["compaction"]["check"] = {"interval": 10}
     for key, value in settings.items():
         *parents, last = key.split(".")
         node = document

@@ -30,7 +30,7 @@ proxy:
 queryCoord: {ip: , port: 1}
 queryNode: {ip: , port: 1}
 indexNode: {ip: , port: 1}
-dataCoord: {ip: , port: 1}
+dataCoord: {ip: , port: 1, compaction: {enableAutoCompaction: true}}
 dataNode: {ip: , port: 1}
 tls:
   pem: {{ server_pem_path: server.pem }}

@@ -77,7 +77,14 @@ class Maintaining(Describing):
 
     def compact(self, name: str) -> int:
         with translated(self.uri):
-            return int(self._client.compact(name, timeout=self._timeout))
+            raw = self._client.describe_collection(name, timeout=self._timeout)
+        # pymilvus sends the name alone, which 2.3 does not read: it compacts every collection
+        request = milvus_pb2.ManualCompactionRequest(
+            db_name=self.database,
+            collection_name=raw["collection_name"],
+            collectionID=raw["collection_id"],
+        )
+        return int(self._call("ManualCompaction", request).compactionID)
 
     def compaction_done(self, compaction: int) -> bool:
         with translated(self.uri):

@@ -11,63 +11,79 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-try:
-    from kitestring.errors import KitestringError
-    from kitestring.spec.load import load
-
-    MISSING = None
-except ImportError as error:
-    KitestringError = Exception
-    MISSING = str(error)
-
 INSTALL = (
     "install it for this interpreter (pip install kitestring), or let ansible_python_interpreter "
     "name one that has it"
 )
 
 
-def run_module(work: Callable[[AnsibleModule, Any], dict], **options: dict) -> None:
+def run_module(
+    work: Callable[[AnsibleModule, Any], dict], *, observed: str = "", **options: dict
+) -> None:
     """Runs `work(module, loaded_spec)` and exits with the dict that it returns.
 
     A failure carries `code` and `hint` beside `msg`; the codes are those of kitestring's errors.
+
+    Args:
+        observed: the task of `kitestring.enforce.look` that this is; where the option
+            `observation` names a look that found nothing to do for it, that is the answer.
+        options: what the module takes beside `spec` and `secrets`.
     """
     module = AnsibleModule(
         argument_spec={
             "spec": {"type": "path", "required": True},
             "secrets": {"type": "dict", "default": {}, "no_log": True},
+            **({"observation": {"type": "path"}} if observed else {}),
             **options,
         },
         supports_check_mode=True,
     )
-    if MISSING is not None:
+    try:
+        from kitestring.enforce.observation import forget, recall
+    except ImportError as error:
         module.fail_json(
-            msg=f"{missing_required_lib('kitestring')} {MISSING}. hint: {INSTALL}",
+            msg=f"{missing_required_lib('kitestring')} {error}. hint: {INSTALL}",
             code="ansible.library-missing",
             hint=INSTALL,
         )
+    spec = Path(module.params["spec"]).absolute()
+    usual = all(module.params[name] == one.get("default") for name, one in options.items())
+    if observed and usual and module.params["observation"]:
+        answer = recall(Path(module.params["observation"]), spec, observed)
+        if answer is not None:
+            module.exit_json(**_warned(module, answer))
     for name, value in module.params["secrets"].items():
         os.environ[name] = str(value)
+
+    # the above takes no time to import; this does
+    from kitestring.errors import KitestringError
+    from kitestring.spec.load import load
+
     try:
-        result = work(module, load(Path(module.params["spec"]).absolute()))
+        loaded = load(spec)
+        changed = not module.check_mode
+        try:
+            result = {"changed": False, **work(module, loaded)}
+            changed = changed and result["changed"]
+        finally:
+            if changed:
+                forget(loaded)
     except KitestringError as error:
         fail(module, error.message, error.code, error.hint, subject=error.subject)
-    module.exit_json(**{"changed": False, **result})
+    module.exit_json(**_warned(module, result))
+
+
+def _warned(module: AnsibleModule, answer: dict) -> dict:
+    """Without its warnings, which are given."""
+    for line in answer.pop("warnings", ()):
+        module.warn(line)
+    return answer
 
 
 def fail(module: AnsibleModule, message: str, code: str, hint: str = "", **more: Any) -> None:
     """Ends the module in failure."""
     text = f"{message}. hint: {hint}" if hint else message
-    module.fail_json(msg=text, code=code, hint=hint, **more)
-
-
-def diff_of(actions: list, header: str) -> dict:
-    """The diff of steps: each subject with what it is and what it becomes."""
-    return {
-        "before_header": header,
-        "after_header": header,
-        "before": "".join(f"{a.subject}: {a.before}\n" for a in actions),
-        "after": "".join(f"{a.subject}: {a.after}\n" for a in actions),
-    }
+    module.fail_json(msg=text, code=code, hint=hint, **_warned(module, more))
 
 
 STATE = {"type": "str", "choices": ["present", "absent"], "default": "present"}

@@ -18,7 +18,9 @@ description:
   - Outside of C(day2.compaction.window) nothing is started. Where the disk of the segments is known
     to have too little room (C(day2.compaction.headroom)), the module fails; where that can't be
     known, C(headroom) of the result says why.
-extends_documentation_fragment: kitestring.milvus.spec
+extends_documentation_fragment:
+  - kitestring.milvus.spec
+  - kitestring.milvus.observation
 options:
   collections:
     description: Names of collections of the spec; none for all of them.
@@ -79,13 +81,14 @@ hint:
   type: str
 """
 
-from ansible_collections.kitestring.milvus.plugins.module_utils.bridge import diff_of, run_module
+from ansible_collections.kitestring.milvus.plugins.module_utils.bridge import run_module
 
 
 def work(module, loaded):
     """Compacts, or in check mode says what would be compacted."""
     from kitestring.clients.milvus.connect import connect
-    from kitestring.enforce.compaction import as_actions, compact
+    from kitestring.enforce.answers import compaction_answer
+    from kitestring.enforce.compaction import compact
 
     with connect(loaded) as milvus:
         results = compact(
@@ -96,19 +99,14 @@ def work(module, loaded):
             dry_run=module.check_mode,
             timeout=module.params["timeout"],
         )
-    actions = as_actions(loaded, results)
-    return {
-        "changed": bool(actions),
-        "collections": [r.as_dict() for r in results],
-        "actions": [a.as_dict() for a in actions],
-        "diff": diff_of(actions, "segments"),
-    }
+    return compaction_answer(loaded, results)
 
 
 def main():
     """Runs the module."""
     run_module(
         work,
+        observed="compaction",
         collections={"type": "list", "elements": "str", "default": []},
         force={"type": "bool", "default": False},
         timeout={"type": "float"},

@@ -17,7 +17,9 @@ description:
     with what was signed off by C(kitestring embedding sign-off).
   - What can't be told is never a pass. It is a warning and the verdict V(inconclusive), or a
     failure with O(strict).
-extends_documentation_fragment: kitestring.milvus.spec
+extends_documentation_fragment:
+  - kitestring.milvus.spec
+  - kitestring.milvus.observation
 options:
   strict:
     description: Fail also when it can't be told which model made the rows.
@@ -61,24 +63,21 @@ from ansible_collections.kitestring.milvus.plugins.module_utils.bridge import fa
 
 def work(module, loaded):
     """Checks the labels of all rows, and the vectors where the spec asks for it."""
+    from kitestring.enforce.answers import models_answer
     from kitestring.enforce.embedding import check_models
 
     result = check_models(loaded)
-    answer = result.as_dict()
+    answer = models_answer(result)
     if result.wrong or (result.unknown and module.params["strict"]):
         first = (result.wrong or result.unknown)[0]
         every = "; ".join(result.lines(result.wrong or result.unknown))
         fail(module, every, first.check, first.hint, **answer)
-    for line in result.lines(result.unknown):
-        module.warn(f"inconclusive: {line}")
-    for line in result.lines(result.doubtful):
-        module.warn(line)
     return answer
 
 
 def main():
     """Runs the module."""
-    run_module(work, strict={"type": "bool", "default": False})
+    run_module(work, observed="embedding", strict={"type": "bool", "default": False})
 
 
 if __name__ == "__main__":

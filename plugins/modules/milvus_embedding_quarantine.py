@@ -52,22 +52,20 @@ hint:
   type: str
 """
 
-from ansible_collections.kitestring.milvus.plugins.module_utils.bridge import diff_of, run_module
+from ansible_collections.kitestring.milvus.plugins.module_utils.bridge import run_module
 
 
 def work(module, loaded):
     """Sets the rows aside, or in check mode says how many it would be."""
     from kitestring.clients.milvus.connect import connect
+    from kitestring.enforce.answers import steps_answer
     from kitestring.enforce.quarantine import as_actions, quarantine
 
     with connect(loaded) as milvus:
         results = quarantine(loaded, milvus, dry_run=module.check_mode)
-    actions = as_actions(loaded, results)
     return {
-        "changed": bool(actions),
+        **steps_answer(as_actions(loaded, results), "rows"),
         "collections": [r.as_dict() for r in results],
-        "actions": [a.as_dict() for a in actions],
-        "diff": diff_of(actions, "rows"),
     }
 
 

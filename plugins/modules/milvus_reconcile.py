@@ -16,7 +16,9 @@ description:
   - Nothing is destroyed. Another schema, for instance, is not corrected but named in RV(unfixable).
   - An index that differs is dropped and built again, during which searches of that collection are
     interrupted for the seconds that releasing and loading take.
-extends_documentation_fragment: kitestring.milvus.spec
+extends_documentation_fragment:
+  - kitestring.milvus.spec
+  - kitestring.milvus.observation
 options:
   fail_on_unfixable:
     description: Fail, after everything else was corrected, when a grave difference is left.
@@ -58,25 +60,16 @@ hint:
   type: str
 """
 
-from ansible_collections.kitestring.milvus.plugins.module_utils.bridge import (
-    diff_of,
-    fail,
-    run_module,
-)
+from ansible_collections.kitestring.milvus.plugins.module_utils.bridge import fail, run_module
 
 
 def work(module, loaded):
     """Reconciles, or in check mode says what would be done."""
+    from kitestring.enforce.answers import reconciliation_answer
     from kitestring.enforce.reconcile import reconcile
 
     result = reconcile(loaded, dry_run=module.check_mode)
-    actions = result.planned if module.check_mode else result.done
-    answer = {
-        "changed": bool(actions),
-        "actions": [a.as_dict() for a in actions],
-        "unfixable": [r.as_dict() for r in result.unfixable],
-        "diff": diff_of(actions, loaded.spec.cluster.name),
-    }
+    answer = reconciliation_answer(loaded, result)
     if result.grave and module.params["fail_on_unfixable"]:
         left = "; ".join(f"{r.subject}: {r.reason}" for r in result.grave)
         fail(module, f"left as it is: {left}", "enforce.unfixable", **answer)
@@ -85,7 +78,7 @@ def work(module, loaded):
 
 def main():
     """Runs the module."""
-    run_module(work, fail_on_unfixable={"type": "bool", "default": True})
+    run_module(work, observed="reconcile", fail_on_unfixable={"type": "bool", "default": True})
 
 
 if __name__ == "__main__":

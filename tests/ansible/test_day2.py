@@ -52,8 +52,9 @@ def test_it_changes_once_and_check_mode_tells_the_truth(play, cluster, milvus, r
     assert sum(s.rows for s in milvus.segments(collection.name)) == 30
     assert len(backups(cluster)) == 1
 
-    second = play(DAY2, cluster.file, "--diff")
+    second = play(DAY2, cluster.file, "--diff", "-v")
     assert second.code == 0, second.output
+    assert '"settled": ["embedding", "reconcile", "compaction"]' in second.output
     assert second.changed_tasks() == []
     assert second.changed == 0
     assert len(backups(cluster)) == 1

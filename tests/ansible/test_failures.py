@@ -45,7 +45,7 @@ def test_unreachable(play, spec_with, free_port, tmp_path):
     spec = spec_with(f'{{uri: "http://127.0.0.1:{free_port}", timeout: 2s}}')
     run = play(DAY2, spec)
     assert run.code == 2
-    assert run.failed_task() == "Check which embedding model made the stored rows"
+    assert run.failed_task() == "Look once at the cluster"
     assert '"code": "milvus.unreachable"' in run.output
     assert f"no Milvus answers at http://127.0.0.1:{free_port}" in run.output
     assert "Traceback" not in run.output

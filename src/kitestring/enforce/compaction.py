@@ -13,6 +13,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +31,13 @@ from kitestring.enforce.policy import (
 )
 from kitestring.errors import CollectionNotFound, CompactionUnfinished, DiskHeadroom
 from kitestring.model.action import Action
+from kitestring.parallel import Workers
 from kitestring.spec.loaded import LoadedSpec
 
 REMEMBERED = "compaction.json"
 SETTLED_AFTER = 3  # listings of the segments that are the same, after the server says it is done
 POLL = 0.5  # seconds
+_STREAMS = 8  # collections that are looked at side by side: a strong count waits 0.2 s
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,10 @@ def observe_segments(milvus: Milvus, collection: str) -> SegmentFacts:
     )
 
 
+def _looked(milvus: Milvus, name: str) -> SegmentFacts | None:
+    return observe_segments(milvus, name) if milvus.has_collection(name) else None
+
+
 def compact(
     loaded: LoadedSpec,
     milvus: Milvus,
@@ -119,11 +126,13 @@ def compact(
     results, refused = [], []
     with exclusive(loaded.state_dir / "compaction.lock", "compaction", dry_run=dry_run):
         remembered = _recall(loaded.state_dir)
-        for name in collections or known:
-            if not collections and not milvus.has_collection(name):
+        names = list(collections or known)
+        threads = Workers().side_by_side(min(_STREAMS, len(names)))
+        for name, facts in zip(names, threads.run(partial(_looked, milvus), names), strict=True):
+            if facts is None and not collections:
                 on_event(f"{name}: not on the server")
                 continue
-            before = observe_segments(milvus, name)
+            before = facts or observe_segments(milvus, name)
             left = remembered.get(f"{loaded.spec.cluster.name}/{name}")
             need = Need(True, "asked for") if force else needs_compaction(policy, before, left)
             if need.wanted and not force:
@@ -140,6 +149,7 @@ def compact(
                 results.append(Compaction(name, need, before, before, headroom=room))
                 continue
             on_event(f"{name}: compacting ({need.reason})")
+            before = observe_segments(milvus, name)  # those before it may have taken hours
             result = replace(_compact_one(milvus, name, need, before, limit), headroom=room)
             remembered[f"{loaded.spec.cluster.name}/{name}"] = Left(
                 result.after.segments, result.after.deleted or 0

@@ -210,7 +210,8 @@ class _Steps:
                 f"the alias leads to `{owner}`, and the spec wants `{self.spec.name}` released: "
                 "whoever searches through the alias would get no answer"
             )
-        if not written_rows(self.seen) and written_rows(self.snapshot.collections.get(owner)):
+        owned = self.snapshot.collections.get(owner)
+        if owned and owned.written and not (self.seen and self.seen.written):
             return (
                 f"the alias leads to `{owner}`, which has rows, and `{self.spec.name}` has none; "
                 "ingest first"
@@ -236,11 +237,3 @@ def show_index(index: Index) -> str:
     """An index on one line, as plans and diffs show it."""
     params = " ".join(f"{k}={v}" for k, v in sorted(index.params.items()))
     return " ".join(part for part in (index.type, index.metric, params) if part)
-
-
-def written_rows(seen: ObservedCollection | None) -> int:
-    """Rows on disk or in memory; those deleted since are not subtracted. 0 for none at all."""
-    if seen is None:
-        return 0
-    on_disk = sum(s.rows for s in seen.segments)
-    return max(on_disk, sum(s.rows for s in seen.loaded_segments))

@@ -15,6 +15,8 @@ from kitestring.errors import EnforceError
 from kitestring.model.action import Action
 from kitestring.model.evidence import ALL
 from kitestring.model.finding import Severity
+from kitestring.model.snapshot import Snapshot
+from kitestring.objects.base import Server
 from kitestring.spec.loaded import LoadedSpec
 
 # What a step can answer. Which segments are in memory with which index is not among it: that
@@ -71,29 +73,26 @@ def reconcile(
         MilvusError, LocalNotRunning, SecretMissing: the server could not be asked, or refused.
     """
     from kitestring.clients.milvus.connect import connect
-    from kitestring.drift.run import run_drift
     from kitestring.observe import observe
+    from kitestring.observe.seen import as_seen
 
     with (
         exclusive(loaded.state_dir / "reconcile.lock", "reconciliation", dry_run=dry_run),
         connect(loaded) as milvus,
     ):
-        session = SpecSession(loaded, milvus)
 
         def look() -> Plan:
             snapshot = observe(loaded, milvus, wanted=())
-            report = run_drift(loaded, snapshot, only=CHECKS, without=ALL)
-            definitions = definition_steps(loaded, session)
-            answered = {(step.check, step.subject) for step in definitions}
-            left = [f for f in report.counted if (f.check, f.subject) not in answered]
-            found = plan(loaded, snapshot, left)
-            return replace(found, actions=(*found.actions, *definitions))
+            return differing(loaded, as_seen(milvus, snapshot), snapshot)
 
         first = look()
         if dry_run or not first.actions:
             return Reconciliation(first.actions, (), first.unfixable, dry_run)
         steps = [action for action in first.actions if action.kind in STEPS]
-        done = [*apply(loaded, milvus, steps, on_event), *keep_definitions(loaded, session)]
+        done = [
+            *apply(loaded, milvus, steps, on_event),
+            *keep_definitions(loaded, SpecSession(loaded, milvus)),
+        ]
         second = look()
     if second.actions:
         left = "; ".join(f"{a.subject}: {a.reason}" for a in second.actions)
@@ -103,3 +102,23 @@ def reconcile(
             subject=second.actions[0].subject,
         )
     return Reconciliation(first.actions, tuple(done), second.unfixable, dry_run)
+
+
+def differing(loaded: LoadedSpec, seen: Server, snapshot: Snapshot) -> Plan:
+    """What of an observation differs from the spec: the steps that mend it, and what none does.
+
+    Args:
+        seen: is asked for what no snapshot has: users, roles and grants.
+
+    Raises:
+        SecretMissing: the password of a user of the spec can't be had.
+        MilvusError: the server could not be asked.
+    """
+    from kitestring.drift.run import run_drift
+
+    report = run_drift(loaded, snapshot, only=CHECKS, without=ALL)
+    definitions = definition_steps(loaded, SpecSession(loaded, seen))
+    answered = {(step.check, step.subject) for step in definitions}
+    left = [f for f in report.counted if (f.check, f.subject) not in answered]
+    found = plan(loaded, snapshot, left)
+    return replace(found, actions=(*found.actions, *definitions))

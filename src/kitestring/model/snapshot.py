@@ -66,6 +66,12 @@ class ObservedCollection:
     isolation: IsolationSeen | None = None  # None: it was not asked for
     canary: CanaryEvidence | None = None  # None: not asked for
 
+    @property
+    def written(self) -> int:
+        """Rows on disk or in memory; those deleted since are not subtracted."""
+        on_disk = sum(s.rows for s in self.segments)
+        return max(on_disk, sum(s.rows for s in self.loaded_segments))
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:

@@ -143,9 +143,10 @@ class _Taker:
             return None
         source = self._planned(loaded)
         now = _now()
-        until = self._milvus.flushed_until(self._info.name, now)
-        if source.written < SMALL and (until is None or until < now):
-            return None
+        if source.written < SMALL:
+            until = self._milvus.flushed_until(self._info.name, now, search=False)
+            if until is None or until < now:
+                return None
         return self._files(loaded, source, self._milvus.count(self._info.name))
 
     def _files(self, loaded: LoadedSpec, source: SegmentRows, counted: int | None) -> RowCensus:

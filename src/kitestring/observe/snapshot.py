@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 
 from kitestring.clients.milvus.protocol import Milvus
 from kitestring.errors import BackupError, CollectionNotFound, SecretMissing, StoreError
 from kitestring.ingest.deadletter import count_letters
-from kitestring.ingest.ledger import Ledger, open_ledger
 from kitestring.model.backup import BackupSummary
 from kitestring.model.drill import DrillSummary
 from kitestring.model.evidence import ALL, Evidence
 from kitestring.model.snapshot import ObservedCollection, Snapshot
-from kitestring.observe.census import take_census
-from kitestring.observe.ledger_side import OfCollection
 from kitestring.observe.probes import probes_on
 from kitestring.observe.reading import Reading
+from kitestring.observe.rows import STREAMS, with_rows
 from kitestring.parallel import Workers
 from kitestring.spec.loaded import LoadedSpec
 
@@ -44,15 +43,11 @@ def observe(
     """
     start = time.monotonic()
     taken_at = int(time.time() * 1000)
-    collections: dict[str, ObservedCollection] = {}
     how = reading or Reading()
     with Workers(how.on) as workers:
-        with open_ledger(loaded, create=False) as ledger:
-            rows = _Rows(ledger, workers, how) if Evidence.ROWS in wanted else None
-            for name in milvus.list_collections():
-                seen = _collection(loaded, milvus, rows, name)
-                if seen is not None:
-                    collections[name] = seen
+        collections = _collections(milvus, workers)
+        if Evidence.ROWS in wanted:
+            collections = with_rows(loaded, milvus, collections, workers, how)
         backups, problem = _backups(loaded)
         drills = _drills(loaded)
         snapshot = Snapshot(
@@ -73,34 +68,21 @@ def observe(
     return replace(snapshot, seconds=time.monotonic() - start)
 
 
-@dataclass(frozen=True, slots=True)
-class _Rows:
-    """What the reading of rows takes."""
+def _collections(milvus: Milvus, workers: Workers) -> dict[str, ObservedCollection]:
+    """Definitions and segments; without a collection that went away since it was listed."""
+    names = milvus.list_collections()
+    threads = workers.side_by_side(min(STREAMS, len(names)))
+    found = threads.run(partial(_collection, milvus), names)
+    return {name: seen for name, seen in zip(names, found, strict=True) if seen is not None}
 
-    ledger: Ledger
-    workers: Workers
-    reading: Reading
 
-
-def _collection(
-    loaded: LoadedSpec, milvus: Milvus, rows: _Rows | None, name: str
-) -> ObservedCollection | None:
-    """None where the collection went away between the listing and now."""
-    spec = next((c for c in loaded.spec.collections if c.name == name), None)
+def _collection(milvus: Milvus, name: str) -> ObservedCollection | None:
     try:
         info = milvus.describe(name)
-        census = None
-        if spec is not None and rows is not None:
-            entries = OfCollection(rows.ledger, name) if rows.ledger.has(name) else None
-            census = take_census(
-                milvus, info, spec.fields, entries,
-                loaded=loaded, reading=rows.reading, workers=rows.workers,
-            )  # fmt: skip
         return ObservedCollection(
             info=info,
             segments=tuple(milvus.segments(name)),
             loaded_segments=tuple(milvus.loaded_segments(name)) if info.loaded else (),
-            census=census,
         )
     except CollectionNotFound:
         return None

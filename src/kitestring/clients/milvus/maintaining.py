@@ -57,7 +57,7 @@ class Maintaining(Describing):
             segments[name] = tuple(sorted(int(i) for i in ids))
         return Flushed(min(physical), segments)
 
-    def flushed_until(self, name: str, now: int) -> int | None:
+    def flushed_until(self, name: str, now: int, *, search: bool = True) -> int | None:
         # from 2.3 on this asks how far each channel's checkpoint has come, and does nothing
         def flushed(until: int) -> bool:
             request = milvus_pb2.GetFlushStateRequest(
@@ -67,6 +67,8 @@ class Maintaining(Describing):
 
         if flushed(now):
             return now
+        if not search:
+            return None
         low, high = max(0, self.describe(name).created_at - 1), now
         if not flushed(low):
             return None

@@ -105,7 +105,7 @@ class MemoryMilvus:
     def flush(self, name: str) -> None:
         self._info(name)
 
-    def flushed_until(self, name: str, now: int) -> int | None:
+    def flushed_until(self, name: str, now: int, *, search: bool = True) -> int | None:
         return now
 
     def create_collection(

@@ -239,9 +239,10 @@ class Milvus(Protocol):
         """
         ...
 
-    def flushed_until(self, name: str, now: int) -> int | None:
+    def flushed_until(self, name: str, now: int, *, search: bool = True) -> int | None:
         """Up to when every write is in the files, ms since the epoch; `now` at most. It is asked
-        for and nothing is flushed. None where the server does not say."""
+        for and nothing is flushed. None where the server does not say, and without `search`, which
+        takes some 20 requests, where it is not `now`."""
         ...
 
     def scan(

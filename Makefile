@@ -51,7 +51,7 @@ test: $(STAMP)
 	@nice -n 19 $(BIN)/python -m tests.e2e.toolchain.build >.bench/toolchain.log 2>&1 & \
 	  trap 'kill $$! 2>/dev/null || true' EXIT; \
 	  $(MAKE) --no-print-directory lint && \
-	  $(BIN)/pytest -n $(JOBS) --dist loadfile -m "not e2e" && \
+	  $(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -m "not e2e" && \
 	  $(MAKE) --no-print-directory e2e
 
 e2e: $(STAMP)

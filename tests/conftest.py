@@ -10,8 +10,14 @@ from typing import Any
 
 import pytest
 
+from tests.order import place
+
 # Whoever starts a command in the background may have it ignore Ctrl-C, and children inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: place(item.path))
 
 
 @pytest.fixture

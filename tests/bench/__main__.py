@@ -71,6 +71,8 @@ def _line(result: Result) -> str:
     if result.baseline_value:
         ratio = result.value / result.baseline_value
         text += f"  {ratio:.2f} x {result.baseline} ({result.baseline_value:.3f} s)"
+    if (cpu := result.detail.get("cpu")) is not None:
+        text += f"  cpu {cpu['all'] if isinstance(cpu, Mapping) else cpu:.2f} s"
     return text.rstrip()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import resource
 import statistics
 import subprocess
 import sys
@@ -31,9 +32,10 @@ class Skipped(Exception):
 @dataclass(frozen=True)
 class Ran:
     """One process that ended. `peak` is its own largest resident set in bytes (VmHWM): servers
-    that it starts are not in it."""
+    that it starts are not in it. `cpu` is in seconds, and of children that it waited for, too."""
 
     seconds: float
+    cpu: float
     peak: int
     exit_code: int
     output: str
@@ -83,7 +85,7 @@ def run(*command: str, cwd: Path | None = None, expect: Sequence[int] = (0,)) ->
     Raises:
         RuntimeError: it ended with another exit code than expected.
     """
-    begun = time.perf_counter()
+    begun, before = time.perf_counter(), _children()
     process = subprocess.Popen(
         list(command), cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
@@ -102,7 +104,7 @@ def run(*command: str, cwd: Path | None = None, expect: Sequence[int] = (0,)) ->
     seconds = time.perf_counter() - begun
     if process.returncode not in expect:
         raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}:\n{text}")
-    return Ran(seconds, peak, process.returncode, text)
+    return Ran(seconds, _children() - before, peak, process.returncode, text)
 
 
 def kitestring(*arguments: str, cwd: Path | None = None, expect: Sequence[int] = (0,)) -> Ran:
@@ -170,6 +172,12 @@ def _processor() -> str:
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
     return platform.processor()
+
+
+def _children() -> float:
+    """Seconds of CPU of every child that has ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _peak(pid: int) -> int:

@@ -6,9 +6,11 @@ import json
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from kitestring.clients.milvus.client import MilvusServer
 from kitestring.clients.milvus.connect import connect
 from kitestring.spec.load import load
 from kitestring.spec.loaded import LoadedSpec
+from tests.e2e.node.api import Api
 from tests.e2e.node.node import Node
 from tests.e2e.pulumi_engine import Engine
 from tests.e2e.specs import write
@@ -72,22 +75,35 @@ class Site:
 
     def pods(self, component: str) -> list[dict[str, Any]]:
         """Pods of a component (`query-node`) that are not on their way out."""
-        found = json.loads(
-            self.kubectl(
-                "get", "pods", "-o", "json", "-l", f"app.kubernetes.io/component={component}"
-            )
-        )["items"]
-        return [p for p in found if not p["metadata"].get("deletionTimestamp")]
+        return [pod for pod in self._pods() if _component(pod) == component]
 
     def ready(self, component: str) -> int:
         """How many pods of a component are ready."""
-        return sum(
-            any(
+        return self.all_ready()[component]
+
+    def all_ready(self) -> Counter[str]:
+        """How many pods are ready, by component."""
+        return Counter(
+            _component(pod)
+            for pod in self._pods()
+            if any(
                 c["type"] == "Ready" and c["status"] == "True"
                 for c in pod["status"].get("conditions", ())
             )
-            for pod in self.pods(component)
         )
+
+    def _pods(self) -> list[dict[str, Any]]:
+        """Asked over a connection that is kept: tests ask often, and `kubectl` is a process."""
+        found = self._api.get(f"/api/v1/namespaces/{self.namespace}/pods")["items"]
+        return [p for p in found if not p["metadata"].get("deletionTimestamp")]
+
+    @cached_property
+    def _api(self) -> Api:
+        return Api(self.node.kubeconfig, timeout=60)
+
+
+def _component(pod: dict[str, Any]) -> str:
+    return str(pod["metadata"].get("labels", {}).get("app.kubernetes.io/component", ""))
 
 
 @contextmanager

@@ -22,6 +22,10 @@ from tests.e2e.site import Site, eventually, new_site
 from tests.e2e.toolchain.build import Toolchain
 
 ROWS, DIMENSION = 2000, 64
+PODS = {
+    "etcd": 1, "kafka": 1, "minio": 1, "coordinator": 1, "proxy": 1,
+    "query-node": 3, "data-node": 1, "index-node": 2,
+}  # fmt: skip
 NOTHING = "nothing"
 SESSION = 30.0  # seconds until etcd gives up a dead node (`common.session.ttl`)
 KILLS = int(os.environ.get("KITESTRING_E2E_KILLS", "1"))  # of query nodes; a minute each
@@ -78,8 +82,7 @@ def nearest(milvus: MilvusServer, vector: np.ndarray) -> str:
 def test_up_makes_every_role_and_a_second_one_changes_nothing(
     site: Site, first_up: Outcome
 ) -> None:
-    roles = {"coordinator": 1, "proxy": 1, "query-node": 3, "data-node": 1, "index-node": 2}
-    eventually(lambda: {r: site.ready(r) for r in roles} == roles, what="every role is ready")
+    eventually(lambda: site.all_ready() == PODS, what="every role is ready")
     again = site.engine.up()
     assert again.unchanged, again.output
 
@@ -190,9 +193,7 @@ def test_a_pod_of_every_role_is_deleted_and_the_data_is_still_there(
 ) -> None:
     pods = site.pods(component)
     site.kubectl("delete", "pod", pods[0]["metadata"]["name"], "--wait=true")
-    roles = ("etcd", "kafka", "minio", "coordinator", "proxy", "query-node", "data-node")
-    wanted = {role: 3 if role == "query-node" else 1 for role in roles}
-    eventually(lambda: {r: site.ready(r) for r in roles} == wanted, what="every role is ready")
+    eventually(lambda: site.all_ready() == PODS, what="every role is ready")
 
     def answers() -> bool:
         try:

@@ -25,9 +25,10 @@ class ApiError(Exception):
 
 
 class Api:
-    """Speaks JSON with the API server that a kubeconfig of this package names."""
+    """Speaks JSON with the API server that a kubeconfig of this package names. `timeout` is in
+    seconds, of one request; one thread at a time."""
 
-    def __init__(self, kubeconfig: Path) -> None:
+    def __init__(self, kubeconfig: Path, timeout: float = 10) -> None:
         document = yaml.safe_load(kubeconfig.read_text())
         cluster, user = document["clusters"][0]["cluster"], document["users"][0]["user"]
         url = urlsplit(cluster["server"])
@@ -39,7 +40,7 @@ class Api:
             pair.flush()
             context.load_cert_chain(pair.name)
         self._connection = http.client.HTTPSConnection(
-            str(url.hostname), url.port, context=context, timeout=10
+            str(url.hostname), url.port, context=context, timeout=timeout
         )
 
     def request(

@@ -234,7 +234,7 @@ def test_the_message_queue_of_a_live_cluster_stays(site: Site, vectors: np.ndarr
     site.save()
     preview = site.engine.preview("--refresh=false", check=False)  # the program refuses it
     assert not preview.ok
-    assert "kafka" in preview.output, preview.output
+    assert "message log is kafka, the spec asks for pulsar" in preview.output, preview.output
     assert "Traceback" not in preview.output
     site.spec["deployment"]["message_log"] = kept
     site.save()

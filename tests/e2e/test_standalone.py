@@ -147,7 +147,7 @@ def test_what_can_not_be_is_refused_before_anything_is_touched(site: Site, docum
 
     keep = deployment["minio"]["volume"]["size"]
     deployment["minio"]["volume"]["size"] = "1Gi"
-    refused("data-solo-minio-0")
+    refused("the volumes of minio have 2Gi, the spec asks for 1Gi")
     deployment["minio"]["volume"]["size"] = keep
 
     deployment["storage_class"] = "no-such-class"

@@ -13,6 +13,8 @@ author: The Kitestring authors (@kitestring)
 description:
   - Makes, changes or drops a collection. What is not named is taken from the spec where the
     spec has the collection, and is otherwise left as it is.
+  - A field that may be null is added in place, from Milvus 2.6 on; an earlier server is refused by
+    its version, with the code C(milvus.unknown-call).
   - A change that Milvus can't make in place, such as another type of a field, is refused where
     rows would be lost by it.
 extends_documentation_fragment:
@@ -73,6 +75,15 @@ EXAMPLES = r"""
       - {name: embedding, type: FLOAT_VECTOR, dim: 384}
     properties:
       collection.ttl.seconds: 86400
+
+- name: A field more, which the rows that are there have no value of
+  kitestring.milvus.milvus_collection:
+    spec: /etc/kitestring/prod.yaml
+    name: sessions
+    fields:
+      - {name: id, type: INT64, primary: true}
+      - {name: embedding, type: FLOAT_VECTOR, dim: 384}
+      - {name: lang, type: VARCHAR, max_length: 16, nullable: true}
 
 - name: Two replicas
   kitestring.milvus.milvus_collection:

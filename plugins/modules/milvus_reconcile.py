@@ -12,7 +12,8 @@ version_added: 0.1.0
 author: The Kitestring authors (@kitestring)
 description:
   - Observes the cluster once, compares it with the spec, and corrects what differs - missing
-    collections, missing or differing indexes, load state, replicas, and aliases, in this order.
+    collections, missing fields that may be null (from Milvus 2.6 on), missing or differing indexes,
+    load state, replicas, and aliases, in this order.
   - Nothing is destroyed. Another schema, for instance, is not corrected but named in RV(unfixable).
   - An index that differs is dropped and built again, during which searches of that collection are
     interrupted for the seconds that releasing and loading take.

@@ -72,6 +72,7 @@ def _fields(pair: Pair) -> Iterator[Finding]:
                 field.type,
                 "absent",
                 _field_location(pair, name),
+                added=field.addable,
             )
             continue
         for attribute, expected, observed in field_differences(field, there[name]):
@@ -165,11 +166,20 @@ def _partitions(pair: Pair) -> Iterator[Finding]:
 
 
 def _difference(
-    pair: Pair, part: str, message: str, expected: str, observed: str, location: Location
+    pair: Pair,
+    part: str,
+    message: str,
+    expected: str,
+    observed: str,
+    location: Location,
+    *,
+    added: bool = False,
 ) -> Finding:
     kind = part.split("/")[0]
     if kind == "partition" or kind == "property":
         hint = command(pair.loaded, "reconcile") + " shows what can be changed in place"
+    elif added:
+        hint = command(pair.loaded, "reconcile") + " adds it, on Milvus 2.6 and later"
     else:
         hint = (
             "Milvus cannot change it in place: make a collection with the right schema under "
@@ -214,8 +224,9 @@ CHECKS = (
         "and descriptions are not compared.",
         cause="The collection was made by hand or by other code, or the spec was changed after "
         "the collection was made.",
-        mend="Most of a schema cannot be changed in place: build a collection beside it, ingest, "
-        "move the alias. Or correct the spec, if the server is right.",
+        mend="`kitestring reconcile` adds partitions, properties and, from Milvus 2.6 on, fields "
+        "that may be null. The rest of a schema cannot be changed in place: build a collection "
+        "beside it, ingest, move the alias. Or correct the spec, if the server is right.",
         requires=(COLLECTION_THERE,),
     ),
     check(

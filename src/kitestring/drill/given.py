@@ -10,10 +10,10 @@ from contextlib import contextmanager, suppress
 
 from kitestring.backup.interrupts import shielded
 from kitestring.backup.restore import RestoreTarget
-from kitestring.clients.milvus.administration import UnknownToServer
 from kitestring.clients.milvus.client import MilvusServer
 from kitestring.clients.milvus.connect import open_way
 from kitestring.clients.milvus.protocol import Milvus
+from kitestring.clients.milvus.unknown import UnknownToServer
 from kitestring.clients.milvus.way import Way, way_of
 from kitestring.clients.store.connect import open_segment_store
 from kitestring.drill.identity import (

@@ -61,6 +61,18 @@ def _create_collection(
     return True
 
 
+def _add_field(loaded: LoadedSpec, milvus: Milvus, collection: CollectionSpec, part: str) -> bool:
+    if milvus.describe(collection.name).schema.field(part) is not None:
+        return False
+    wanted = collection_schema(loaded.spec, collection).field(part)
+    if wanted is None:
+        raise EnforceError(
+            f"the spec of `{collection.name}` has no field `{part}`", subject=collection.name
+        )
+    milvus.admin.add_field(collection.name, wanted)
+    return True
+
+
 def _create_index(
     loaded: LoadedSpec, milvus: Milvus, collection: CollectionSpec, part: str
 ) -> bool:
@@ -195,6 +207,7 @@ def _index_on(milvus: Milvus, name: str, field: str) -> Index | None:
 
 STEPS: dict[str, Callable[[LoadedSpec, Milvus, CollectionSpec, str], bool]] = {
     "create-collection": _create_collection,
+    "add-field": _add_field,
     "create-index": _create_index,
     "rebuild-index": _rebuild_index,
     "load": _load,

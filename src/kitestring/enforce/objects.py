@@ -145,6 +145,8 @@ def _kept(
     replacing = [d for d in differences if d.replaces]
     if replacing and not allow_data_loss:
         _refuse_loss(kind, session, found, replacing)
+    if differences and not replacing:
+        kind.refuse(session, wanted, differences)
     if not dry_run and replacing:
         kind.drop(session, found)
         kind.make(session, wanted)

@@ -13,12 +13,13 @@ from typing import Any
 from kitestring.checks.groups import misplaced
 from kitestring.checks.index import index_differences
 from kitestring.model.action import Action
-from kitestring.model.collection import Index, IndexState
+from kitestring.model.collection import Index, IndexState, Schema
 from kitestring.model.finding import Finding, Severity
 from kitestring.model.snapshot import ObservedCollection, Snapshot
+from kitestring.model.versions import adds_fields, cannot_add_fields
 from kitestring.spec.loaded import LoadedSpec
 from kitestring.spec.models import CollectionSpec, IndexSpec
-from kitestring.spec.schema import wanted_index
+from kitestring.spec.schema import collection_schema, wanted_index
 
 WHY_NOT = {
     "schema": "a schema can't be changed without rewriting rows; create a new collection, "
@@ -69,8 +70,7 @@ def plan(loaded: LoadedSpec, snapshot: Snapshot, findings: Iterable[Finding] = (
     unfixable: list[Refusal] = []
     for collection in loaded.spec.collections:
         steps = _Steps(loaded, snapshot, collection)
-        actions += steps.before_aliases()
-        for step in steps.aliases():
+        for step in (*steps.before_aliases(), *steps.aliases()):
             if isinstance(step, Refusal):
                 unfixable.append(step)
             else:
@@ -98,10 +98,11 @@ class _Steps:
     def __init__(self, loaded: LoadedSpec, snapshot: Snapshot, spec: CollectionSpec) -> None:
         self.snapshot = snapshot
         self.spec = spec
+        self.wanted = collection_schema(loaded.spec, spec)
         self.subject = f"{loaded.spec.cluster.name}/{spec.name}"
         self.seen: ObservedCollection | None = snapshot.collections.get(spec.name)
 
-    def before_aliases(self) -> Iterator[Action]:
+    def before_aliases(self) -> Iterator[Action | Refusal]:
         if self.seen is None:
             yield self._action(
                 "create-collection",
@@ -110,9 +111,29 @@ class _Steps:
                 "created, without rows",
                 "schema.missing-collection",
             )
+        else:
+            yield from self._fields(self.seen.info.schema)
         for index in self.spec.indexes:
             yield from self._index(index)
         yield from self._load()
+
+    def _fields(self, there: Schema) -> Iterator[Action | Refusal]:
+        version = self.snapshot.server_version
+        for field in self.wanted.fields:
+            if there.field(field.name) is not None or not field.addable:
+                continue
+            if adds_fields(version):
+                yield self._action(
+                    "add-field",
+                    f"the field `{field.name}` is missing",
+                    "absent",
+                    str(field),
+                    "schema.drift",
+                    f"field/{field.name}",
+                )
+            else:
+                reason = f"the field `{field.name}` is missing; {cannot_add_fields(version)}"
+                yield Refusal("schema.drift", f"{self.subject}/field/{field.name}", reason)
 
     def _index(self, index: IndexSpec) -> Iterator[Action]:
         wanted = wanted_index(index)

@@ -35,6 +35,21 @@ class Field:
     def is_vector(self) -> bool:
         return self.type.endswith("_VECTOR")
 
+    @property
+    def addable(self) -> bool:
+        """Whether a collection that has rows can be given it, where the server can at all: the rows
+        that are there have no value of it. (Milvus 2.6, "Add Fields to an Existing Collection".)"""
+        return self.nullable and not (self.primary or self.partition_key or self.is_vector)
+
+    def __str__(self) -> str:
+        """As one line: `lang VARCHAR(16) nullable`."""
+        size = self.dim or self.max_length or self.max_capacity
+        return (
+            f"{self.name} {self.type}"
+            + (f"({size})" if size else "")
+            + (" nullable" if self.nullable else "")
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Schema:

@@ -84,6 +84,24 @@ class MilvusVersion:
         return f"{self.major}.{self.minor}.{self.patch}"
 
 
+ADDS_FIELDS = MilvusVersion(2, 6)  # source 7: a field can be added to a collection
+
+
+def cannot_add_fields(server: str) -> str:
+    """What to say of a server that can't."""
+    since = f"{ADDS_FIELDS.major}.{ADDS_FIELDS.minor}"
+    return f"the server is Milvus {server}, which can't add a field to a collection: {since} can"
+
+
+def adds_fields(server: str) -> bool:
+    """Whether a server that says it is of this version can add a field to a collection; one whose
+    version can't be told is asked."""
+    try:
+        return MilvusVersion.of_server(server).line >= ADDS_FIELDS.line
+    except ValueError:
+        return True
+
+
 FIRST, LAST = MilvusVersion(2, 3), MilvusVersion(2, 6)
 KNOWN_LINES = "2.3, 2.4, 2.5, 2.6"
 _V2_6 = MilvusVersion(2, 6)

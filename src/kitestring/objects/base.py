@@ -111,6 +111,12 @@ class Kind(ABC):
     ) -> None:
         """Changes in place what `differences` (none of which replaces) names."""
 
+    def refuse(  # noqa: B027 - most servers can change what their kinds can
+        self, session: Session, wanted: Props, differences: Sequence[Difference]
+    ) -> None:
+        """Raises MilvusError where the server, by its version, can't change in place what
+        `differences` (none of which replaces) names."""
+
     @abstractmethod
     def drop(self, session: Session, props: Props) -> None:
         """Drops it; does nothing where it is gone."""

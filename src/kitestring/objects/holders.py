@@ -7,8 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from kitestring.checks.schema import field_differences
+from kitestring.clients.milvus.unknown import cannot_add
 from kitestring.errors import ProvisionRefused
 from kitestring.model.collection import Field, Schema
+from kitestring.model.versions import adds_fields
 from kitestring.objects import rows
 from kitestring.objects.base import (
     GENERATION,
@@ -76,7 +78,8 @@ class Database(Kind):
 
 
 class Collection(Kind):
-    """A collection without its indexes: schema, shards, properties."""
+    """A collection without its indexes: schema, shards, properties. From 2.6 on, fields that may
+    be null are added in place."""
 
     name: ClassVar[str] = "collection"
     key: ClassVar[tuple[str, ...]] = ("database", "name")
@@ -157,6 +160,10 @@ class Collection(Kind):
         gone = [k for k in changed if k and k not in named]
         if any(d.what == "description" for d in differences) and _can_describe(server.version()):
             setting[_DESCRIPTION] = wanted.get("description", "")
+        there = {f.name for f in schema_from(found).fields}
+        for field in schema_from(wanted).fields:
+            if field.name not in there:
+                server.admin.add_field(name, field)
         info = server.describe(name)
         reloads = bool(info.replicas and _RELEASED & set(changed))
         if reloads:
@@ -169,6 +176,12 @@ class Collection(Kind):
         finally:
             if reloads:
                 server.load(name, replicas=info.replicas, groups=info.resource_groups)
+
+    def refuse(self, session: Session, wanted: Props, differences: Sequence[Difference]) -> None:
+        added = [d.wanted.split()[0] for d in differences if d.what == "fields" and d.adds]
+        version = session.server(wanted["database"]).version() if added else ""
+        if added and not adds_fields(version):
+            raise cannot_add(version, wanted["name"], added)
 
     def drop(self, session: Session, props: Props) -> None:
         if session.has_database(props["database"]):
@@ -253,7 +266,10 @@ def _schema(wanted: Schema, found: Schema) -> Iterator[Difference]:
     there = {f.name: f for f in found.fields if f.name != _DYNAMIC}
     for field in wanted.fields:
         if field.name not in there:
-            yield Difference("fields", f"{field.name} {field.type}", "absent", replaces=True)
+            added = field.addable
+            yield Difference(
+                "fields", f"{field.name} {field.type}", "absent", replaces=not added, adds=added
+            )
             continue
         for what, expected, observed in field_differences(field, there.pop(field.name)):
             yield Difference("fields", f"{field.name}.{what} {expected}", observed, replaces=True)

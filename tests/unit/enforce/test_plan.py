@@ -11,6 +11,7 @@ from kitestring.enforce.plan import plan
 from kitestring.enforce.reconcile import CHECKS
 from kitestring.model.collection import Index, IndexState, Segment
 from kitestring.model.evidence import ALL
+from kitestring.spec.models import Column
 
 
 def planned(loaded, snapshot):
@@ -163,3 +164,45 @@ def test_findings_about_rows_are_left_to_ingestion(spec_from, with_docs):
     (refusal,) = plan(spec_from(), snapshot, findings).unfixable
     assert refusal.check == "embedding.model-mismatch"
     assert "kitestring ingest" in refusal.reason
+
+
+LANG = {"name": "lang", "type": "VARCHAR", "max_length": 16, "nullable": True}
+
+
+def with_a_column_more(loaded, snapshot, **column):
+    """The spec with a column that the server's collection does not have."""
+    spec = loaded.spec.collections[0]
+    there = snapshot.collections["docs"].info.schema.fields
+    columns = [Column(**plain(f)) for f in there]
+    wanted = spec.model_copy(update={"columns": [*columns, Column(**column)]})
+    return replace(loaded, spec=loaded.spec.model_copy(update={"collections": [wanted]}))
+
+
+def plain(field):
+    names = Column.model_fields
+    return {name: getattr(field, name) for name in names if getattr(field, name) is not None}
+
+
+def test_a_field_that_may_be_null_is_added_before_its_index(spec_from, clean):
+    loaded = with_a_column_more(spec_from(), clean, **LANG)
+    snapshot = replace(clean, server_version="v2.6.4")
+    assert steps(loaded, snapshot) == [
+        ("add-field", "test/docs/field/lang", "absent", "lang VARCHAR(16) nullable")
+    ]
+    assert planned(loaded, snapshot).unfixable == ()
+
+
+def test_an_older_server_can_not_add_a_field(spec_from, clean):
+    loaded = with_a_column_more(spec_from(), clean, **LANG)
+    result = planned(loaded, replace(clean, server_version="v2.3.5"))
+    assert result.actions == ()
+    (left,) = result.unfixable
+    assert left.subject == "test/docs/field/lang"
+    assert "Milvus v2.3.5, which can't add a field" in left.reason
+
+
+def test_a_field_that_every_row_must_have_is_left_to_a_human(spec_from, clean):
+    loaded = with_a_column_more(spec_from(), clean, **{**LANG, "nullable": False})
+    result = planned(loaded, replace(clean, server_version="v2.6.4"))
+    assert result.actions == ()
+    assert [r.subject for r in result.unfixable] == ["test/docs/field/lang"]

@@ -12,8 +12,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from kitestring.clients.milvus.failures import translated, unknown_call
+from kitestring.clients.milvus.unknown import UnknownToServer, cannot_add
+from kitestring.clients.milvus.values import field_options
 from kitestring.errors import MilvusError
 from kitestring.model.access import Privilege
+from kitestring.model.collection import Field
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -85,6 +88,25 @@ class Administration:
                 timeout=self._timeout * 3,
             )
         return int(answer[0]["count(*)"])
+
+    def add_field(self, collection: str, field: Field) -> None:
+        """From 2.6 on."""
+        from pymilvus import DataType
+
+        try:
+            with self._call("add a field"):
+                self._client.add_collection_field(
+                    collection,
+                    field.name,
+                    DataType[field.type],
+                    desc=field.description,
+                    timeout=self._timeout,
+                    **{k: v for k, v in field_options(field).items() if k != "description"},
+                )
+        except UnknownToServer:
+            with self._call("tell its version"):
+                version = str(self._client.get_server_version(timeout=self._timeout))
+            raise cannot_add(version, collection, [field.name]) from None
 
     def alter_collection(self, name: str, properties: Mapping[str, str]) -> None:
         """Sets properties; those that are not named stay."""
@@ -189,9 +211,3 @@ class Administration:
                     f"this version of Milvus can't {what}", subject=self._uri
                 ) from None
             raise
-
-
-class UnknownToServer(MilvusError):
-    """The server is of a version that does not have the call."""
-
-    code = "milvus.unknown-call"

@@ -13,6 +13,7 @@ from kitestring.model.access import Privilege
 from kitestring.model.collection import (
     DEFAULT_GROUP,
     CollectionInfo,
+    Field,
     Index,
     IndexState,
     Partition,
@@ -285,6 +286,12 @@ class MemoryAdmin:
 
     def partition_rows(self, collection: str, partition: str) -> int:
         return self._cluster.rows.get((self._milvus.database, collection, partition), 0)
+
+    def add_field(self, collection: str, field: Field) -> None:
+        self._did("add_field", collection, field.name)
+        schema = self._milvus.describe(collection).schema
+        added = dataclasses.replace(schema, fields=(*schema.fields, field))
+        self._milvus._set(collection, schema=added)
 
     def alter_collection(self, name: str, properties: Mapping[str, str]) -> None:
         self._did("alter_collection", name, *sorted(properties))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,9 +45,12 @@ def check(
     try:
         kind.settle(session, old, wanted)
         problems += guard(kind, session, old, wanted)
+        changed = kind.differences(wanted, old) if old else []
+        if not any(d.replaces for d in changed):
+            with suppress(ServerUnreachable):  # the update itself will say so
+                kind.refuse(session, wanted, changed)
     except KitestringError as error:
         return wanted, [(kind.key[-1], said(error))]
-    changed = kind.differences(wanted, old) if old else []
     effect = kind.effect(changed) if changed else str(old.get(EFFECT, ""))
     return wanted | ({EFFECT: effect} if effect else {}), problems
 

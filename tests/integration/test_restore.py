@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -275,6 +278,36 @@ def test_replacing_keeps_the_old_collection_until_the_new_one_is_whole(
     assert server.alias_owner(f"{name}_now") == name
     assert server.alias_owner(f"{name}_later") == name
     assert [n for n in server.list_collections() if name in n] == [name]
+
+
+_KILLED = """
+import os, signal, sys
+from kitestring.backup.restore import rows
+from kitestring.cli import cli, run
+rows.await_imports = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+run(cli, sys.argv[1:], "kitestring")
+"""
+
+
+def test_a_killed_restore_leaves_no_half_collection_under_its_name(
+    server: MilvusServer,
+    make: Callable[..., str],
+    spec_file: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    name = make()
+    server.insert(name, rows(0, 200))
+    manifest = backed_up(spec_file, server, name)
+    asked = ["restore", manifest.id, "--rename", f"{name}={name}_copy", "--spec", str(spec_file)]
+    killed = subprocess.run([sys.executable, "-c", _KILLED, *asked], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    (half,) = (n for n in server.list_collections() if n.startswith(f"{name}_copy"))
+    assert half.startswith(f"{name}_copy_restoring_")
+
+    assert run(cli, asked, "kitestring") == 0
+    assert f"`{half}` is half of `{name}_copy`" in capsys.readouterr().out
+    assert server.count(f"{name}_copy") == 200
+    assert len(server.search(f"{name}_copy", [rows(0, 1)[0]["v"]], limit=3)[0]) == 3
 
 
 def test_a_plan_tells_space_names_and_an_rto_from_past_drills(

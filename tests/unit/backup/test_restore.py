@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -305,3 +306,77 @@ def test_a_store_without_room_is_refused_beforehand(
     with pytest.raises(RestoreRefused, match="are free"):
         go(rename={"docs": "copy"})
     assert server.list_collections() == ["docs"]
+
+
+# --- killed
+
+
+class Killed(BaseException):
+    """What no cleaning up survives."""
+
+
+class Dying:
+    """A server, or a store, of which one step is the last that a process takes: after it, nothing
+    that the process asks for is done any more."""
+
+    STEPS = frozenset(
+        ("create_collection", "start_import", "rename_collection", "drop_collection",
+         "create_index", "load", "create_alias", "move_alias", "copy_from")
+    )  # fmt: skip
+
+    def __init__(self, real: Any, life: list[int]) -> None:
+        self._real, self._life = real, life
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._real, name)
+        if not callable(found):
+            return found
+
+        def call(*args: Any, **options: Any) -> Any:
+            if self._life[0] <= 0:
+                raise Killed
+            if name in self.STEPS:
+                self._life[0] -= 1
+            return found(*args, **options)
+
+        return call
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_killed_at_every_step_no_half_collection_bears_its_name(
+    server: Any, loaded: LoadedSpec, manifest: BackupManifest, overwrite: bool
+) -> None:
+    catalog, whole = open_catalog(loaded), server.alive("docs")
+    target = RestoreTarget(server, server.store)
+    server.delete("docs", ["k005"])
+    docs, info, aliases = server.table("docs"), server.table("docs").info, dict(server.alias)
+    options: dict[str, Any] = {"overwrite": True} if overwrite else {"rename": {"docs": "copy"}}
+    name, steps, out_of_sight = ("docs" if overwrite else "copy"), 0, 0
+    while True:
+        steps += 1
+        life = [steps]
+        dying = RestoreTarget(Dying(server, life), Dying(server.store, life))
+        with suppress(Killed):
+            restore(catalog, manifest, dying, **options)
+        if life[0] > 0:  # it had more steps than it needed
+            break
+        there = server.has_collection(name)
+        if there:  # whole: the new one, or the old one
+            assert server.alive(name) in (whole, {k: v for k, v in whole.items() if k != "k005"})
+        elif overwrite:
+            out_of_sight += 1
+            with pytest.raises(RestoreRefused, match="the old collection is whole, as `docs_repl"):
+                restore(catalog, manifest, target)
+        again = {**options, "overwrite": True} if there else options
+        result = restore(catalog, manifest, target, **again)
+        assert server.alive(name) == whole
+        if overwrite:
+            assert (result.not_restored, server.alias_owner("current")) == ((), "docs")
+        for left in set(server.list_collections()) - {"docs", "copy"}:
+            assert any(f"`{left}`" in note for note in result.notes), (steps, left)
+        server.tables.clear()
+        server.tables["docs"], docs.info = docs, info
+        server.alias = dict(aliases)
+    print(f"killed at {steps - 1} steps")
+    assert steps > 8
+    assert out_of_sight == (1 if overwrite else 0)

@@ -1,10 +1,14 @@
-"""Under which names collections are restored, and whether they are free."""
+"""Under which names collections are restored, and whether they are free.
+
+A collection is restored beside its name, and takes it once its rows are in: what a restore leaves
+that is killed in the middle bears a name that nobody asks for.
+"""
 
 from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from kitestring.clients.milvus.protocol import Milvus
@@ -12,6 +16,7 @@ from kitestring.errors import RestoreRefused, UsageError
 from kitestring.model.backup import CollectionBackup
 from kitestring.spec.types import NAME, PATTERN_TEXTS
 
+RESTORING, REPLACED = "restoring", "replaced"
 _LONGEST = 230  # characters of a name that something is put behind
 
 
@@ -20,16 +25,8 @@ class Names:
     """Names on the target by names in the backup."""
 
     final: Mapping[str, str]
-    made: Mapping[str, str]  # under which they are restored: others where one is replaced
-
-    @property
-    def replaced(self) -> dict[str, str]:
-        """Names of collections that give way -> names of those that take their place."""
-        return {
-            name: self.made[backed_up]
-            for backed_up, name in self.final.items()
-            if self.made[backed_up] != name
-        }
+    made: Mapping[str, str]  # under which they are restored
+    replaced: Collection[str] = ()  # the final ones that somebody has, who gives way
 
 
 def names_for(
@@ -39,11 +36,13 @@ def names_for(
     rename: Mapping[str, str],
     prefix: str,
     overwrite: bool,
+    beside_first: bool = True,
 ) -> Names:
     """The names, once it is sure that they can be taken. Changes nothing.
 
     Args:
         milvus: None where nothing is there: the database has to be created.
+        beside_first: restore under other names at first, even where nobody has them.
 
     Raises:
         UsageError: a name is none that Milvus takes.
@@ -55,11 +54,12 @@ def names_for(
     twice = sorted({n for n in final.values() if list(final.values()).count(n) > 1})
     if twice:
         raise RestoreRefused(f"two collections would both be restored as `{twice[0]}`")
-    made = dict(final)
-    for backed_up, name in final.items():
-        if milvus is not None and _taken(milvus, name, overwrite):
-            made[backed_up] = beside(name, "restoring")
-    return Names(final, made)
+    replaced = {n for n in final.values() if milvus is not None and _taken(milvus, n, overwrite)}
+    made = {
+        backed_up: beside(name, RESTORING) if beside_first or name in replaced else name
+        for backed_up, name in final.items()
+    }
+    return Names(final, made, replaced)
 
 
 def check_name(what: str, name: str) -> None:
@@ -75,6 +75,12 @@ def beside(name: str, what: str) -> str:
     return f"{name[:_LONGEST]}_{what}_{secrets.token_hex(4)}"
 
 
+def left_beside(milvus: Milvus, name: str, what: str) -> list[str]:
+    """The collections that a restore of `name` which was killed has left beside it."""
+    form = re.compile(re.escape(f"{name[:_LONGEST]}_{what}_") + r"[0-9a-f]{8}")
+    return sorted(found for found in milvus.list_collections() if form.fullmatch(found))
+
+
 def _taken(milvus: Milvus, name: str, overwrite: bool) -> bool:
     owner = milvus.alias_owner(name)
     if owner is not None:
@@ -84,7 +90,16 @@ def _taken(milvus: Milvus, name: str, overwrite: bool) -> bool:
             subject=name,
         )
     if not milvus.has_collection(name):
-        return False
+        old = left_beside(milvus, name, REPLACED)
+        if old and not overwrite:
+            raise RestoreRefused(
+                f"a restore was killed while it replaced `{name}`: the old collection is whole, "
+                f"as `{old[0]}`",
+                hint="--overwrite puts it back, and replaces it; or give it its name back, or "
+                "drop it",
+                subject=name,
+            )
+        return bool(old)
     if not overwrite:
         raise RestoreRefused(
             f"the target has a collection `{name}` already; nothing was changed",

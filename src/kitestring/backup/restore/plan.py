@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from kitestring.backup.batches import plan_batches
 from kitestring.backup.catalog import Catalog
 from kitestring.backup.restore.access import BUILT_IN_ROLES
 from kitestring.backup.restore.estimate import estimate
-from kitestring.backup.restore.naming import Names, names_for
+from kitestring.backup.restore.naming import RESTORING, Names, left_beside, names_for
 from kitestring.backup.restore.selection import by_key, chosen, of_partitions
 from kitestring.backup.restore.target import RestoreTarget
 from kitestring.capacity.calibration import CALIBRATION
@@ -101,9 +101,11 @@ def prepare(
         rename=wanted.rename,
         prefix=wanted.prefix,
         overwrite=wanted.overwrite,
+        # nobody asks a server that is removed again
+        beside_first=not target.disposable,
     )
     access, notes = _access(manifest, target, wanted)
-    return Prepared(tuple(names), found, access, notes)
+    return Prepared(tuple(names), found, access, (*notes, *_left(target, found)))
 
 
 def plan_restore(
@@ -188,6 +190,16 @@ def _access(
     mine = {*manifest.access.users} - {"root"} or {*manifest.access.roles} - {*BUILT_IN_ROLES}
     note = "users, roles and grants are left alone: --access restores them"
     return None, (note,) if mine else ()
+
+
+def _left(target: RestoreTarget, names: Names) -> Iterator[str]:
+    """What killed restores have left, in words."""
+    for name in names.final.values() if not target.absent else ():
+        for left in left_beside(target.milvus, name, RESTORING):
+            yield (
+                f"`{left}` is half of `{name}`, of a restore that is at work or was killed: drop "
+                "it if none is"
+            )
 
 
 def _planned(

@@ -13,9 +13,10 @@ from kitestring.backup.restore import rows, serving
 from kitestring.backup.restore.access import access_differences, renamed, restore_access
 from kitestring.backup.restore.answer import first_answer
 from kitestring.backup.restore.differences import definition_differences
+from kitestring.backup.restore.naming import REPLACED, Names, left_beside
 from kitestring.backup.restore.plan import Prepared, Wanted, prepare
 from kitestring.backup.restore.stage import Staging
-from kitestring.backup.restore.swap import take_place
+from kitestring.backup.restore.swap import put_back, take_place
 from kitestring.backup.restore.target import RestoreTarget
 from kitestring.clients.store.throttle import Throttle, budgeted
 from kitestring.errors import KitestringError, MilvusError, RestoreIncomplete
@@ -118,12 +119,11 @@ class _Run:
         self.tell: Callable[[str], None] = lambda _line: None
         self._mark = time.monotonic()
 
-    @property
-    def replacing(self) -> dict[str, str]:
-        return self.names.replaced
-
     def copy(self) -> None:
         self.staging.sweep()
+        for name in sorted(self.names.replaced):
+            if done := put_back(self.milvus, name):
+                self.notes.append(done)
         self.staging.fill(self.collections)
         self._over("copy")
 
@@ -138,7 +138,21 @@ class _Run:
                 self.milvus, self.staging, backup, name, self.manifest.boundary
             )
         rows.await_imports(self.milvus, tasks)
+        self._take_names()
         self._over("import")
+
+    def _take_names(self) -> None:
+        """Gives each collection its name, but for those that replace another one."""
+        for backup, made in self._made():
+            name = self.names.final[backup.name]
+            if name == made or name in self.names.replaced:
+                continue
+            with shielded():
+                self.milvus.rename_collection(made, name)
+                named = {**self.names.made, backup.name: name}
+                self.names = Names(self.names.final, named, self.names.replaced)
+                self.undo = [act for act in self.undo if _argument(act) != made]
+                self.undo.append(partial(self._drop, name))
 
     def load(self) -> None:
         for backup, name in self._made():
@@ -154,7 +168,7 @@ class _Run:
         for backup, name in self._made():
             serving.confirm(self.milvus, backup, name)
         for backup, name in self._made():
-            if name not in self.replacing.values():
+            if name == self.names.final[backup.name]:
                 self._aliases(backup, name)
         self._access()
         asked = self._made(loaded=True)
@@ -195,6 +209,11 @@ class _Run:
         """Reads the definitions again, once all is done."""
         for backup in self.collections:
             name = self.names.final[backup.name]
+            self.notes.extend(
+                f"the collection that an earlier restore of `{name}` replaced is left as "
+                f"`{left}`: drop it"
+                for left in left_beside(self.milvus, name, REPLACED)
+            )
             owned = [a for a in backup.aliases if self.milvus.alias_owner(a) == name]
             found = definition_differences(backup, self.milvus.describe(name), owned)
             for difference in found:

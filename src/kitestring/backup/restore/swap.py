@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from kitestring.backup.interrupts import shielded
-from kitestring.backup.restore.naming import beside
+from kitestring.backup.restore.naming import REPLACED, beside, left_beside
 from kitestring.clients.milvus.protocol import Milvus
 from kitestring.errors import MilvusError
 
@@ -26,9 +26,10 @@ def take_place(milvus: Milvus, new: str, name: str, aliases: tuple[str, ...]) ->
     Raises:
         MilvusError: the old collection stands as before, and `new` still exists.
     """
-    old = beside(name, "replaced")
+    old = beside(name, REPLACED)
+    left = left_beside(milvus, name, REPLACED)  # by a restore that was killed here
     known = sorted({*milvus.describe(name).aliases, *aliases})
-    held = [alias for alias in known if milvus.alias_owner(alias) == name]
+    held = [alias for alias in known if milvus.alias_owner(alias) in (name, *left)]
     moved: list[str] = []
     with shielded():
         milvus.rename_collection(name, old)
@@ -44,6 +45,16 @@ def take_place(milvus: Milvus, new: str, name: str, aliases: tuple[str, ...]) ->
             milvus.drop_collection(old)
         except MilvusError as error:
             yield f"the collection that `{name}` replaced is left as `{old}`: {error.message}"
+
+
+def put_back(milvus: Milvus, name: str) -> str:
+    """Gives a collection its name back that a restore was killed at replacing; what was done, in
+    words."""
+    left = left_beside(milvus, name, REPLACED)
+    if not left or milvus.has_collection(name):
+        return ""
+    milvus.rename_collection(left[-1], name)
+    return f"`{left[-1]}`, which a restore that was killed was replacing, is `{name}` again"
 
 
 def _put_back(milvus: Milvus, new: str, name: str, old: str, moved: list[str]) -> None:

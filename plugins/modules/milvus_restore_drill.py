@@ -26,9 +26,9 @@ options:
       - V(embedded) is a second server on the managed host.
       - V(kubernetes) is one that is made from the spec's C(deployment), in a namespace of its own
         that is removed again.
+      - What C(day2.drill) of the spec names by default.
     type: str
     choices: [embedded, kubernetes]
-    default: embedded
   force:
     description: Drill without regard to the age of the newest one.
     type: bool
@@ -88,7 +88,7 @@ def work(module, loaded):
         max_age=None if max_age is None else parse_duration(max_age),
         force=module.params["force"],
         dry_run=module.check_mode,
-        on_kubernetes=module.params["target"] == "kubernetes",
+        target=module.params["target"],
     )
     if record is not None and not record.passed:
         missed = ", ".join(o.name for o in record.objectives if not o.met)
@@ -119,7 +119,7 @@ def main():
     run_module(
         work,
         max_age={"type": "str"},
-        target={"type": "str", "choices": ["embedded", "kubernetes"], "default": "embedded"},
+        target={"type": "str", "choices": ["embedded", "kubernetes"]},
         force={"type": "bool", "default": False},
     )
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from kitestring.errors import UsageError
 from kitestring.model.drill import DrillRecord, DrillSummary
+from kitestring.spec.load import load
 from kitestring.spec.loaded import LoadedSpec
 from kitestring.spec.types import format_duration
 
@@ -62,13 +63,13 @@ def ensure_drill(
     max_age: float | None = None,
     force: bool = False,
     dry_run: bool = False,
-    on_kubernetes: bool = False,
+    target: str | None = None,
     on_event: OnEvent | None = None,
 ) -> tuple[DrillDue, DrillRecord | None]:
     """Runs a drill of the newest backup if one is due; what was due, and its record.
 
     Args:
-        on_kubernetes: see `run_drill`.
+        target: `embedded` or `kubernetes`; what `day2.drill` of the spec names by default.
 
     Raises:
         UsageError: see `drill_due`.
@@ -83,5 +84,13 @@ def ensure_drill(
         return due, None
     from kitestring.drill.run import run_drill
 
-    record = run_drill(loaded, backup="latest", on_kubernetes=on_kubernetes, on_event=on_event)
+    named = loaded.spec.day2.drill
+    other = named.target_spec if target is None else None
+    record = run_drill(
+        loaded,
+        backup="latest",
+        target=load(loaded.resolve(other)) if other is not None else None,
+        on_kubernetes=(target or named.target) == "kubernetes",
+        on_event=on_event,
+    )
     return due, record

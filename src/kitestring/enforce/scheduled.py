@@ -112,7 +112,16 @@ def run_scheduled(loaded: LoadedSpec, task: str) -> TaskRun:
 
 
 def _command(loaded: LoadedSpec, task: str) -> list[str]:
-    return [sys.executable, "-m", "kitestring", *VERBS[task], "--spec", str(loaded.file.resolve())]
+    spec = str(loaded.file.resolve())
+    more = _drill_target(loaded) if task == "drill" else []
+    return [sys.executable, "-m", "kitestring", *VERBS[task], *more, "--spec", spec]
+
+
+def _drill_target(loaded: LoadedSpec) -> list[str]:
+    drill = loaded.spec.day2.drill
+    if drill.target_spec is not None:
+        return ["--target-spec", str(loaded.resolve(drill.target_spec))]
+    return ["--target", drill.target] if drill.target != "embedded" else []
 
 
 def _run(command: list[str], out: int) -> int:

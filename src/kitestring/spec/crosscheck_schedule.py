@@ -18,6 +18,12 @@ def check_schedule(data: Mapping[str, Any]) -> Iterator[Problem]:
     """The problems of `day2.backup` and `day2.drill` beside `objectives`."""
     day2, objectives = mapping(data.get("day2")), mapping(data.get("objectives"))
     backup, drill = mapping(day2.get("backup")), mapping(day2.get("drill"))
+    if drill.get("target") == "kubernetes" and data.get("deployment") is None:
+        yield Problem(
+            ("day2", "drill", "target"),
+            "nothing says what the drill's server on Kubernetes would be: add `deployment`",
+            got="kubernetes",
+        )
     every = _seconds(backup.get("every"))
     if backup.get("at") is not None and backup.get("every") is not None:
         yield Problem(

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from kitestring.spec.notify import Mail, Webhook
-from kitestring.spec.types import Duration, Model, TimeOfDay
+from kitestring.spec.types import Duration, Model, TimeOfDay, across
 from kitestring.spec.window import Window
 
 
@@ -84,6 +84,23 @@ class DrillSchedule(Model):
     weekday: (
         Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] | None
     ) = Field(None, description="once a week, on this day")
+    target: Literal["embedded", "kubernetes"] = Field(
+        "embedded",
+        description="where drills restore that a host schedules: a second server on it, or one "
+        "that is made from `deployment` in a namespace of its own",
+    )
+    target_spec: str | None = Field(
+        None,
+        min_length=1,
+        description="instead of `target`: spec of another cluster to restore to, into a database "
+        "that is dropped again",
+    )
+
+    @model_validator(mode="after")
+    def _one_target(self) -> DrillSchedule:
+        if self.target_spec is not None and "target" in self.model_fields_set:
+            raise across("`target` and `target_spec` are two targets: keep one of them")
+        return self
 
 
 class EmbeddingSchedule(Model):

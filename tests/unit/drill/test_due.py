@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from kitestring.drill.due import drill_due
+from kitestring.drill.due import drill_due, ensure_drill
 from kitestring.errors import UsageError
 from kitestring.model.drill import DrillSummary
+from kitestring.spec.load import load
 
+SPEC = """\
+version: 1
+cluster: {{name: {name}}}
+connection: {{uri: "http://127.0.0.1:1"}}
+state: state
+storage: {{type: s3, bucket: segments, access_key: {{env: A}}, secret_key: {{env: B}}}}
+deployment: {{version: "2.5.16", mode: standalone}}
+day2: {{drill: {drill}}}
+"""
 DAY = 86400.0
 NOW = 1_800_000_000.0
 
@@ -48,3 +60,30 @@ def test_a_passed_sample_does_not_count_as_a_drill(spec_from):
     assert found.reason == "no drill has passed yet"
     good = drill("a", days=2)
     assert not drill_due(loaded, [sample, good], NOW, max_age=7 * DAY).due
+
+
+@pytest.mark.parametrize(
+    ("named", "asked", "kubernetes", "other"),
+    [
+        ("{}", None, False, None),
+        ("{target: kubernetes}", None, True, None),
+        ("{target: kubernetes}", "embedded", False, None),
+        ("{target_spec: spare.yaml}", None, False, "spare"),
+        ("{target_spec: spare.yaml}", "kubernetes", True, None),
+    ],
+)
+def test_a_due_drill_goes_where_the_spec_says(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    named: str,
+    asked: str | None,
+    kubernetes: bool,
+    other: str | None,
+) -> None:
+    (tmp_path / "spare.yaml").write_text(SPEC.format(name="spare", drill="{}"))
+    (tmp_path / "one.yaml").write_text(SPEC.format(name="one", drill=named))
+    told: dict[str, Any] = {}
+    monkeypatch.setattr("kitestring.drill.run.run_drill", lambda _, **options: told.update(options))
+    ensure_drill(load(tmp_path / "one.yaml"), max_age=60, target=asked)
+    assert told["on_kubernetes"] == kubernetes
+    assert (told["target"] and told["target"].spec.cluster.name) == other

@@ -134,3 +134,18 @@ def test_the_verb_says_nothing_after_a_success_and_gives_the_tasks_exit_code(spe
     assert done.stdout == ""
     assert "kitestring compaction of test ended with exit code 1 (an error)" in done.stderr
     assert "127.0.0.1:19530" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("drill", "told"),
+    [
+        ({}, []),
+        ({"target": "embedded"}, []),
+        ({"target_spec": "spare.yaml"}, ["--target-spec", "{folder}/spare.yaml"]),
+    ],
+)
+def test_a_drill_is_told_its_target(spec, tmp_path, drill, told):
+    loaded = spec(drill=drill)
+    line = scheduled._command(loaded, "drill")
+    assert line[3:-2] == ["drill", "run", *(word.format(folder=tmp_path) for word in told)]
+    assert scheduled._command(loaded, "drift")[3:-2] == ["drift"]

@@ -45,6 +45,18 @@ def loaded(folder: Path, rpo: str, day2: str, drill_every: str = "7d") -> Loaded
             "24h",
             "objectives.drill_every: a drill on one weekday can't keep it",
         ),
+        (
+            "24h",
+            "drill: {target: kubernetes}",
+            "7d",
+            ":7:16: day2.drill.target: nothing says what the drill's server",
+        ),
+        (
+            "24h",
+            "drill: {target: embedded, target_spec: spare.yaml}",
+            "7d",
+            "`target` and `target_spec` are two targets",
+        ),
     ],
 )
 def test_what_can_not_be_kept(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -280,6 +281,14 @@ def test_replacing_keeps_the_old_collection_until_the_new_one_is_whole(
     assert [n for n in server.list_collections() if name in n] == [name]
 
 
+@pytest.fixture
+def staged(stack: StackState) -> Iterator[Path]:
+    """What restores copy to the server; what a killed one leaves there goes after the test."""
+    folder = Path(stack.root_path) / "kitestring-restore"
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 _KILLED = """
 import os, signal, sys
 from kitestring.backup.restore import rows
@@ -293,6 +302,7 @@ def test_a_killed_restore_leaves_no_half_collection_under_its_name(
     server: MilvusServer,
     make: Callable[..., str],
     spec_file: Path,
+    staged: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     name = make()
@@ -303,10 +313,12 @@ def test_a_killed_restore_leaves_no_half_collection_under_its_name(
     assert killed.returncode == -signal.SIGKILL
     (half,) = (n for n in server.list_collections() if n.startswith(f"{name}_copy"))
     assert half.startswith(f"{name}_copy_restoring_")
+    left = {p for p in staged.rglob("*") if p.is_file()}
 
     assert run(cli, asked, "kitestring") == 0
     assert f"`{half}` is half of `{name}_copy`" in capsys.readouterr().out
     assert server.count(f"{name}_copy") == 200
+    assert {p for p in staged.rglob("*") if p.is_file()} == left  # a week later they go
 
 
 def test_a_plan_tells_space_names_and_an_rto_from_past_drills(

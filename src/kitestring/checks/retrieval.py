@@ -108,7 +108,8 @@ def hybrid(loaded: LoadedSpec, snapshot: Snapshot) -> Iterator[Finding]:
             if better
             else "with BM25 beside the vectors, the right documents come later",
             expected=f"a mean reciprocal rank of {seen.dense} by the vectors alone",
-            observed=f"{seen.hybrid}; difference {seen.gain}",
+            observed=f"{seen.hybrid}; difference {seen.gain}"
+            + (f"; BM25 by the server's `{seen.bm25}`" if seen.bm25 else ""),
             hint="search with both, fused by rank" if better else "keep to the vectors",
             location=pair.locate("retrieval", "hybrid"),
         )
@@ -167,7 +168,8 @@ CHECKS = (
         "Hybrid search is worth what it is thought to be",
         hybrid,
         severity=Severity.INFO,
-        meaning="With `retrieval.hybrid`, every passage is ranked by BM25 too, both rankings are "
+        meaning="With `retrieval.hybrid`, the passages are ranked by BM25 too: by the server where "
+        "an index measures BM25 (2.5 and later), else here, from their texts. Both rankings are "
         "fused (reciprocal rank fusion, k = 60), and the ranks of the first right documents are "
         "compared query by query. Told where the whole interval of the difference is on one side.",
         cause="Questions use the documents' own words more, or less, than was thought.",

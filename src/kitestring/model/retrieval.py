@@ -63,5 +63,6 @@ class RetrievalSeen:
     dense: Interval | None = None  # mean reciprocal rank of the first right document
     hybrid: Interval | None = None
     gain: Interval | None = None  # hybrid minus dense, query by query
+    bm25: str = ""  # the field that the server ranked by; empty where the texts were ranked here
     reason: str = ""
     seconds: float = 0.0

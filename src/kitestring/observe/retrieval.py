@@ -176,34 +176,70 @@ def _seen(
 def _with_hybrid(
     milvus: Milvus, spec: CollectionSpec, info: CollectionInfo, asked: Asked, found: RetrievalSeen
 ) -> RetrievalSeen:
-    """Reads every text once, ranks by BM25, and compares the first right documents' ranks."""
-    key, text = info.schema.primary.name, spec.fields.text
-    if text is None or info.schema.field(text) is None:
-        return replace(found, reason=f"BM25 reads the passages, and there is no `{text or 'text'}`")
-    lexical = Bm25([g.query for g in asked.golden])
-    documents: dict[Hashable, str] = {}
-    for batch in milvus.scan(info.name, [key, asked.doc_field, text]):
-        rows = zip(*(batch.column(i).to_pylist() for i in range(3)), strict=True)
-        for row_key, document, passage in rows:
-            documents[row_key] = str(document)
-            lexical.add(row_key, passage or "")
+    """Ranks by BM25 too, and compares the first right documents' ranks."""
+    documents: dict[Hashable, str] = {
+        hit.key: str(hit.fields.get(asked.doc_field)) for hits in asked.answers for hit in hits
+    }
+    by = lexical_field(info)
+    if by is not None:
+        rankings = _server_ranks(milvus, info, by, asked, documents)
+    else:
+        text = spec.fields.text
+        if text is None or info.schema.field(text) is None:
+            why = f"BM25 reads the passages, and there is no `{text or 'text'}`"
+            return replace(found, reason=why)
+        rankings = _text_ranks(milvus, info, text, asked, documents)
     dense_ranks: list[float] = []
     hybrid_ranks: list[float] = []
-    for query, hits in enumerate(asked.answers):
+    for golden, hits, lexical in zip(asked.golden, asked.answers, rankings, strict=True):
         dense: list[Hashable] = [hit.key for hit in hits]
-        for hit in hits:
-            documents.setdefault(hit.key, str(hit.fields.get(asked.doc_field)))
-        fused = fuse([dense, lexical.rank(query, _DEPTH)], found.k)
-        relevant = asked.golden[query].relevant
+        fused = fuse([dense, lexical], found.k)
         for ranking, into in ((dense[: found.k], dense_ranks), (fused, hybrid_ranks)):
-            into.append(_reciprocal([documents[one] for one in ranking], relevant))
+            into.append(_reciprocal([documents[one] for one in ranking], golden.relevant))
     gains = [h - d for h, d in zip(hybrid_ranks, dense_ranks, strict=True)]
     return replace(
         found,
         dense=_interval(dense_ranks, info.name),
         hybrid=_interval(hybrid_ranks, info.name),
         gain=_interval(gains, info.name),
+        bm25=by or "",
     )
+
+
+def lexical_field(info: CollectionInfo) -> str | None:
+    """The field that the server fills and ranks by BM25 itself (2.5 and later), if there is one."""
+    return next((s.index.field for s in info.indexes if s.index.metric == "BM25"), None)
+
+
+def _server_ranks(
+    milvus: Milvus,
+    info: CollectionInfo,
+    field: str,
+    asked: Asked,
+    documents: dict[Hashable, str],
+) -> list[list[Hashable]]:
+    """Each query's text asked of the server; adds the documents of what it gives."""
+    texts = [golden.query for golden in asked.golden]
+    answers = milvus.search(
+        info.name, texts, limit=_DEPTH, field=field, columns=[asked.doc_field], strong=False
+    )
+    for hits in answers:
+        documents.update({hit.key: str(hit.fields.get(asked.doc_field)) for hit in hits})
+    return [[hit.key for hit in hits] for hits in answers]
+
+
+def _text_ranks(
+    milvus: Milvus, info: CollectionInfo, text: str, asked: Asked, documents: dict[Hashable, str]
+) -> list[list[Hashable]]:
+    """Reads every text once and ranks them here; adds the documents of all rows."""
+    key = info.schema.primary.name
+    lexical = Bm25([g.query for g in asked.golden])
+    for batch in milvus.scan(info.name, [key, asked.doc_field, text]):
+        rows = zip(*(batch.column(i).to_pylist() for i in range(3)), strict=True)
+        for row_key, document, passage in rows:
+            documents.setdefault(row_key, str(document))
+            lexical.add(row_key, passage or "")
+    return [lexical.rank(query, _DEPTH) for query in range(len(asked.golden))]
 
 
 def _documents(

@@ -301,7 +301,7 @@ class Milvus(Protocol):
         strong: bool = True,
     ) -> list[list[Hit]]:
         """The nearest rows of each vector: its numbers, bytes where they are not float32, or a
-        mapping from index to value.
+        mapping from index to value; or of each text, where the server makes the field of texts.
 
         `strong`: of every row acknowledged so far, which takes the time of a tick.
         """

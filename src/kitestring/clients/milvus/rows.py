@@ -127,7 +127,7 @@ class Rows(Session):
             answers = self._client.search(
                 name,
                 # a sparse vector is a mapping, one of anything but float32 is bytes
-                data=[v if isinstance(v, bytes | Mapping) else list(v) for v in vectors],
+                data=[v if isinstance(v, bytes | str | Mapping) else list(v) for v in vectors],
                 anns_field=field,
                 limit=limit,
                 filter=filter,

@@ -83,7 +83,7 @@ def test_the_servers_own_bm25_is_fused_with_the_vectors(loaded: LoadedSpec, uri:
     client.create_collection("docs", schema=schema, index_params=indexes)
     with closing(make_embedder(loaded, loaded.spec.models[0])) as embedder:
         vectors = embedder.embed(list(TEXTS.values()))
-        asked = embedder.embed([word for word in SUBJECTS])
+        asked = embedder.embed(list(SUBJECTS))
     rows: list[dict[str, Any]] = [
         {"id": f"k-{doc}", "doc_id": doc, "text": text, "embedding": vector.tolist()}
         for (doc, text), vector in zip(TEXTS.items(), vectors, strict=True)

@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 )
 @click.option("--no-create", is_flag=True, help="Fail where the collection is not there")
 @click.option("--prune", is_flag=True, help="Remove the tenant's documents that are not in PATHS")
+@click.option(
+    "--remove-emptied",
+    is_flag=True,
+    help="Also remove the documents of folders that are empty or have vanished all at once",
+)
 @click.option("--verify", is_flag=True, help="Compare all rows with the ledger first")
 @click.option(
     "--allow-mixed", is_flag=True, help="Write where rows of another model or chunker are"
@@ -58,6 +63,7 @@ def ingest(
     root: Path | None,
     no_create: bool,
     prune: bool,
+    remove_emptied: bool,
     verify: bool,
     allow_mixed: bool,
     patience: float,
@@ -71,10 +77,12 @@ def ingest(
     reStructuredText. Unchanged documents are not embedded again; a run that was killed is
     continued by the next one. A document that has become shorter loses its last rows, and one
     that is no longer in a directory of PATHS loses all of them; `--prune` removes everything of
-    the tenant that is not in PATHS. What can't be written is parked as a dead letter.
+    the tenant that is not in PATHS. What can't be written is parked as a dead letter. Where all
+    documents of a folder are gone at once, it may only be away, such as not mounted: they stay.
 
     Exit codes: 0 all documents are stored, 1 an error, or something is parked, 2 rows read back
-    are not as written or a spot check failed, 3 spot checks could not be made, 130 stopped.
+    are not as written or a spot check failed, 3 spot checks could not be made,
+    or a folder may be away, 130 stopped.
     """
     from kitestring.clients.milvus.connect import connect
     from kitestring.ingest.run import ingest as run
@@ -100,6 +108,7 @@ def ingest(
                 wait=patience,
                 waiting=lambda what: note(f"waiting: {what}"),
                 allow_empty=follow,
+                remove_emptied=remove_emptied,
                 unchanged=unchanged,
                 progress=progress,
             )

@@ -22,6 +22,8 @@ class Planner:
 
     Args:
         embed: the collection's model, for chunking that needs one.
+
+    `roots`: the directory that the id of each known document is relative to.
     """
 
     def __init__(
@@ -49,7 +51,7 @@ class Planner:
         self._embed = embed
         self._enricher = Enricher(wanted.metadata, schema)
         self._known = ledger.documents(run.collection, tenant)
-        self._roots = ledger.roots(run.collection, tenant)
+        self.roots = ledger.roots(run.collection, tenant)
         self._limits = {
             role: field.max_length
             for role in ("doc_id", "text", "tenant_id", "embedding_model", "chunker")
@@ -112,7 +114,7 @@ class Planner:
         present = {source.doc_id for source in found.sources}
         documents = {}
         for doc_id in self._ledger.document_ids(self._collection, self._tenant) - present:
-            if not all_others and not found.missing(doc_id, self._roots.get(doc_id, "")):
+            if not all_others and not found.missing(doc_id, self.roots.get(doc_id, "")):
                 continue
             stored = self._ledger.document_rows(self._collection, self._tenant, doc_id)
             known = self._known.get(doc_id)
@@ -125,7 +127,7 @@ class Planner:
         return {
             source.doc_id: source.root
             for source in found.sources
-            if self._roots.get(source.doc_id, source.root) != source.root
+            if self.roots.get(source.doc_id, source.root) != source.root
         }
 
     def _row(

@@ -61,6 +61,15 @@ class CacheUse:
 
 
 @dataclass(frozen=True, slots=True)
+class EmptiedFolder:
+    """A folder whose documents are all gone at once; they stay until the user says that they are
+    deleted."""
+
+    path: str
+    documents: int
+
+
+@dataclass(frozen=True, slots=True)
 class IngestReport:
     """The result of one ingestion. `seconds` and `phases` are wall-clock."""
 
@@ -86,6 +95,7 @@ class IngestReport:
     spot_checks: SpotChecks | None = None
     cache: CacheUse | None = None
     skipped: tuple[str, ...] = ()
+    emptied: tuple[EmptiedFolder, ...] = ()
     made: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     schema_version: int = 1
@@ -99,7 +109,7 @@ class IngestReport:
         spots = self.spot_checks
         if (self.read_back and self.read_back.wrong) or (spots and spots.failed):
             return 2
-        return 3 if spots and spots.inconclusive else 0
+        return 3 if self.emptied or (spots and spots.inconclusive) else 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,7 @@ def pass_line(report: IngestReport) -> str:
         f"{report.documents_removed:,} removed",
         f"{report.documents_unchanged:,} unchanged",
         *([f"{parked:,} parked"] if parked else []),
+        *(f"{e.documents:,} kept of the emptied {e.path}" for e in report.emptied),
         f"rows: {report.rows_written:,} written, {report.rows_deleted:,} deleted",
         *(["rows are not as written"] if report.exit_code == 2 else []),
     ]
@@ -76,6 +77,11 @@ def ingest_notes(report: IngestReport) -> list[str]:
     """What a user should know of it beside the result; for stderr."""
     lines = [f"created: {what}" for what in report.made]
     lines += [f"note: {note}" for note in report.notes]
+    lines += [
+        f"{one.path} holds no document any more, and {one.documents:,} were in it: they stay. If "
+        "they are deleted and not only away: --remove-emptied"
+        for one in report.emptied
+    ]
     lines += [f"skipped: {what}" for what in report.skipped[:_SHOWN]]
     if len(report.skipped) > _SHOWN:
         lines.append(f"skipped: {len(report.skipped) - _SHOWN:,} more")

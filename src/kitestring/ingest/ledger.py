@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from kitestring.errors import LedgerBusy
 from kitestring.ingest import ledger_lease as lease
 from kitestring.ingest.ledger_reader import LedgerDocument as LedgerDocument
 from kitestring.ingest.ledger_reader import LedgerReader
+from kitestring.ingest.shared_lease import SharedLease
 from kitestring.model.ledger import LedgerRow
 from kitestring.spec.loaded import LoadedSpec
 
@@ -38,8 +39,15 @@ class Run:
 class Ledger(LedgerReader):
     """One ledger file; reading is `LedgerReader`'s, writing needs a `run`.
 
+    Args:
+        shared: the lease among several machines, beside the ledger's own.
+
     Every method raises LedgerUnreadable where SQLite can't read or write the file.
     """
+
+    def __init__(self, file: Path | None, cluster: str, shared: SharedLease | None = None) -> None:
+        super().__init__(file, cluster)
+        self._shared = shared
 
     @contextmanager
     def run(
@@ -58,9 +66,12 @@ class Ledger(LedgerReader):
         Raises:
             LedgerBusy: another living ingestion holds it; the message names it.
         """
-        run = self._begin(collection, this_process(), wait, waiting)
+        deadline = time.monotonic() + wait
+        run = self._begin(collection, this_process(), deadline, waiting)
         try:
-            with lease.alive(self._where, collection, run.owner):
+            with lease.alive(self._where, collection, run.owner), ExitStack() as stack:
+                if self._shared is not None:
+                    stack.enter_context(self._shared.held(collection, deadline, waiting))
                 yield run
         finally:
             with self._transaction():
@@ -214,9 +225,8 @@ class Ledger(LedgerReader):
     # --- inside
 
     def _begin(
-        self, collection: str, me: Owner, wait: float, waiting: Callable[[str], None] | None
+        self, collection: str, me: Owner, deadline: float, waiting: Callable[[str], None] | None
     ) -> Run:
-        deadline = time.monotonic() + wait
         while True:
             try:
                 with self._transaction():
@@ -237,6 +247,8 @@ class Ledger(LedgerReader):
     @contextmanager
     def _checkpoint(self, run: Run, *, written: int = 0, deleted: int = 0) -> Iterator[None]:
         """One transaction that also proves that the run still holds the collection."""
+        if self._shared is not None:
+            self._shared.check()
         with self._transaction():
             if not lease.renew(self._db, run.collection, run.owner):
                 raise LedgerBusy(
@@ -279,7 +291,8 @@ def open_ledger(loaded: LoadedSpec, *, create: bool = True) -> Ledger:
         LedgerUnreadable: damaged, of a newer version, or another cluster's.
     """
     file = ledger_file(loaded)
-    return Ledger(file if create or file.exists() else None, loaded.spec.cluster.name)
+    where = file if create or file.exists() else None
+    return Ledger(where, loaded.spec.cluster.name, SharedLease(loaded))
 
 
 def _now_ms() -> int:

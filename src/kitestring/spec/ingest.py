@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from kitestring.spec.stores import Store
 from kitestring.spec.types import Duration, Model, Name, Quantity, SecretRef, across
 
 
@@ -159,3 +160,8 @@ class Ingest(Model):
         None, description="of embeddings, by content hash and model; omit for none"
     )
     verify: IngestVerify = Field(IngestVerify(), description="what is checked after a run")
+    lease: Store | None = Field(
+        None,
+        description="where ingesters with different `state` directories see each other: a "
+        "directory or bucket that all of them reach; omit where there is one `state`",
+    )

@@ -57,7 +57,7 @@ def test_another_host_s_lock_holds_until_it_expires(
 ) -> None:
     store = MemoryStore()
     lock_of(store, Owner(1, 1.0, "elsewhere"), renewed=1_000_000)
-    monkeypatch.setattr("kitestring.backup.lock._now", lambda: 1_000_000 + int(age * 1000))
+    monkeypatch.setattr("kitestring.clients.store.lock._now", lambda: 1_000_000 + int(age * 1000))
     if busy:
         with pytest.raises(BackupBusy, match="on elsewhere"), held(store, "a backup"):
             pass
@@ -88,7 +88,9 @@ def test_a_long_backup_gives_signs_of_life(monkeypatch: pytest.MonkeyPatch) -> N
         before = json.loads(store.get(KEY))
         lock.renew()
         assert json.loads(store.get(KEY)) == before  # not due yet
-        monkeypatch.setattr("kitestring.backup.lock._now", lambda: before["renewed"] + 90_000)
+        monkeypatch.setattr(
+            "kitestring.clients.store.lock._now", lambda: before["renewed"] + 90_000
+        )
         lock._due = 0.0
         lock.renew()
         assert json.loads(store.get(KEY))["renewed"] == before["renewed"] + 90_000

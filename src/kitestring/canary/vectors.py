@@ -46,6 +46,13 @@ class VectorCensus:
                 "other_length", keys, finite & (norms > 0) & (np.abs(norms - 1) > self._slack)
             )
 
+    def take(self, other: VectorCensus) -> None:
+        """Takes what another one has counted, of other rows."""
+        self.rows += other.rows
+        for name, (more, keys) in other._found.items():
+            count, examples = self._found[name]
+            self._found[name] = (count + more, [*examples, *keys][:EXAMPLES])
+
     def result(
         self, path: str, counted: int, *, complete: bool = True, reason: str = ""
     ) -> Vectors:

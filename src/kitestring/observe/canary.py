@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
+
+import pyarrow as pa
 
 from kitestring.canary.arrays import stored_vectors
 from kitestring.canary.measure import measure
@@ -12,8 +17,10 @@ from kitestring.errors import CollectionNotLoaded, KitestringError, MilvusError
 from kitestring.model.canary import Vectors
 from kitestring.model.collection import CollectionInfo, Field
 from kitestring.model.snapshot import Snapshot
-from kitestring.observe.vectors import FILES, Source, files_until, sources
-from kitestring.parallel import Workers
+from kitestring.observe.vectors import FILES, files_until, sources
+from kitestring.parallel import Serial, Workers
+from kitestring.segments.live import opened
+from kitestring.segments.plan import Part, read_part
 from kitestring.spec.loaded import LoadedSpec
 
 _LITTLE = 64 * 1024 * 1024  # bytes
@@ -39,14 +46,22 @@ def take_canaries(
         model = loaded.spec.model_named(wanted.model)
         field = seen.info.schema.field(wanted.fields.vector)
         if wanted.canary.vectors == "all" and found.vectors and model and field:
-            every = every_vector(loaded, milvus, seen.info, field, unit=model.normalize)
+            every = every_vector(
+                loaded, milvus, seen.info, field, unit=model.normalize, workers=workers
+            )
             found = replace(found, vectors=every)
         collections[wanted.name] = replace(seen, canary=found)
     return replace(snapshot, collections=collections)
 
 
 def every_vector(
-    loaded: LoadedSpec, milvus: Milvus, info: CollectionInfo, field: Field, *, unit: bool
+    loaded: LoadedSpec,
+    milvus: Milvus,
+    info: CollectionInfo,
+    field: Field,
+    *,
+    unit: bool,
+    workers: Workers | None = None,
 ) -> Vectors:
     """The vectors of every row, out of the segment files where those have them all.
 
@@ -55,6 +70,7 @@ def every_vector(
 
     Args:
         unit: the model's vectors are scaled to length 1.
+        workers: what segments are read on; None for this process.
 
     Raises:
         MilvusError: the server went away.
@@ -68,7 +84,13 @@ def every_vector(
             continue
         census = VectorCensus(field, unit=unit)
         try:
-            _read(census, source, info, field)
+            if source.parts:
+                executor = workers.of(counted) if workers else Serial()
+                work = partial(_of_part, loaded, uuid.uuid4().hex, field, unit)
+                for one in executor.run(work, source.parts):
+                    census.take(one)
+            else:
+                _read(census, source.read, info.schema.primary.name, field)
             reason = ""
         except CollectionNotLoaded:
             reason = "the collection was released while it was read"
@@ -91,8 +113,23 @@ def _still_files(loaded: LoadedSpec, milvus: Milvus, info: CollectionInfo) -> bo
     return next(sources(loaded, milvus, info)).path == FILES
 
 
-def _read(census: VectorCensus, source: Source, info: CollectionInfo, field: Field) -> None:
-    key = info.schema.primary.name
-    for batch in source.read([key, field.name]):
+def _of_part(loaded: LoadedSpec, token: str, field: Field, unit: bool, part: Part) -> VectorCensus:
+    store, deltas = opened(loaded, token)
+    census = VectorCensus(field, unit=unit)
+
+    def read(columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        return read_part(store, part, columns, deltas=deltas)
+
+    _read(census, read, part.schema.primary.name, field)
+    return census
+
+
+def _read(
+    census: VectorCensus,
+    read: Callable[[Sequence[str]], Iterator[pa.RecordBatch]],
+    key: str,
+    field: Field,
+) -> None:
+    for batch in read([key, field.name]):
         if batch.num_rows:
             census.add(batch.column(key), stored_vectors(batch.column(field.name), field))

@@ -11,7 +11,7 @@ import pyarrow as pa
 from kitestring.clients.milvus.protocol import Milvus
 from kitestring.model.collection import CollectionInfo
 from kitestring.segments.live import flushed_parts
-from kitestring.segments.plan import read_parts
+from kitestring.segments.plan import Part, read_parts
 from kitestring.spec.loaded import LoadedSpec
 
 FILES = "segments"
@@ -32,6 +32,7 @@ class Source:
 
     path: str  # FILES or api
     read: Callable[[Sequence[str]], Iterator[pa.RecordBatch]]
+    parts: tuple[Part, ...] = ()  # of the files, to be read wherever
 
 
 def sources(loaded: LoadedSpec, milvus: Milvus, info: CollectionInfo) -> Iterator[Source]:
@@ -44,7 +45,7 @@ def sources(loaded: LoadedSpec, milvus: Milvus, info: CollectionInfo) -> Iterato
     found = flushed_parts(loaded, milvus, info)
     if found is not None:
         store, parts = found
-        yield Source(FILES, lambda columns: read_parts(store, parts, columns))
+        yield Source(FILES, lambda columns: read_parts(store, parts, columns), parts)
     yield Source("api", lambda columns: milvus.scan(info.name, columns))
 
 

@@ -26,7 +26,8 @@ class Filed:
     """Segments of `SIZES` rows; `count` is what `count(*)` says."""
 
     def __init__(self, folder: Path) -> None:
-        schema = Schema(numbered([Field("id", "VARCHAR", primary=True, max_length=64)]))
+        key = Field("id", "VARCHAR", primary=True, max_length=64)
+        schema = Schema(numbered([key, Field("embedding", "FLOAT_VECTOR", dim=8)]))
         store: Any = LocalStore(folder / "milvus")
         begin = 0
         for segment, rows in SIZES.items():

@@ -83,9 +83,9 @@ def every_vector(
         if source.path == FILES and (little or not files.known):
             continue
         census = VectorCensus(field, unit=unit)
+        executor = workers.of(counted) if workers and source.parts else Serial()
         try:
             if source.parts:
-                executor = workers.of(counted) if workers else Serial()
                 work = partial(_of_part, loaded, uuid.uuid4().hex, field, unit)
                 for one in executor.run(work, source.parts):
                     census.take(one)

@@ -55,6 +55,9 @@ class Filed:
     def loaded_segments(self, name: str) -> list[Any]:
         return []
 
+    def flushed_until(self, name: str, now: int) -> int:
+        return now
+
     def count(self, name: str) -> int:
         return self.rows
 

@@ -19,13 +19,14 @@ MODULES = sorted(f"kitestring.milvus.{f.stem}" for f in (ROOT / "plugins/modules
 INVENTORY = "kitestring.milvus.clusters"
 # of `ansible-test sanity`: those that run with what ansible-core has
 SANITY = (
-    "action-plugin-docs", "changelog", "compile", "empty-init", "ignores", "line-endings",
+    "action-plugin-docs", "compile", "empty-init", "ignores", "line-endings",
     "no-assert", "no-get-exception", "no-illegal-filenames", "no-smart-quotes", "replace-urlopen",
     "shebang", "symlinks", "use-argspec-type-path", "use-compat-six",
 )  # fmt: skip
 # those for which ansible-test installs tools of its own, from the network
 SANITY_INSTALLING = (
-    "ansible-doc", "import", "pep8", "pylint", "runtime-metadata", "validate-modules", "yamllint"
+    "ansible-doc", "changelog", "import", "pep8", "pylint", "runtime-metadata",
+    "validate-modules", "yamllint",
 )  # fmt: skip
 ROLES = sorted(f.name for f in (ROOT / "roles").iterdir() if (f / "meta").is_dir())
 
@@ -91,6 +92,25 @@ def test_every_module_and_role_documents_itself(installed: Path) -> None:
     assert sorted(roles) == [f"kitestring.milvus.{name}" for name in ROLES]
     for name in ROLES:
         assert (ROOT / "roles" / name / "README.md").is_file(), name
+
+
+def test_the_changelog_names_the_release_and_everything_in_it(installed: Path) -> None:
+    """In the form of antsibull-changelog, which Ansible's own collections have."""
+    there = installed / "ansible_collections" / "kitestring" / "milvus"
+    changes = yaml.safe_load((there / "changelogs" / "changelog.yaml").read_text())
+    galaxy = yaml.safe_load((ROOT / "galaxy.yml").read_text())
+    release = changes["releases"][galaxy["version"]]
+    told = yaml.safe_load((there / "changelogs" / "config.yaml").read_text())
+    assert told["title"] == "kitestring.milvus"
+    assert set(release["changes"]) <= {told["prelude_section_name"], *dict(told["sections"])}
+    releases = changes["releases"].values()
+    modules = {m["name"] for one in releases for m in one.get("modules", ())}
+    assert sorted(f"kitestring.milvus.{name}" for name in modules) == MODULES
+    roles = {r["name"] for one in releases for r in one.get("objects", {}).get("role", ())}
+    assert sorted(roles) == ROLES
+    page = (there / "changelogs" / told["changelog_filename_template"]).read_text()
+    for text in (*MODULES, f"v{galaxy['version']}", release["changes"]["release_summary"].strip()):
+        assert text in page
 
 
 def test_every_module_is_in_the_action_group() -> None:

@@ -173,6 +173,18 @@ def line(one: Outcome) -> str:
     return text + "".join(f"\n    beside it: {other}" for other in one.other)
 
 
+def table(result: Injection) -> Iterator[str]:
+    """The same as Markdown, with what clean runs said of each check."""
+    yield "| fault | check | planted | found | falsely reported | seconds | memory |"
+    yield "|---|---|---|---|---|---|---|"
+    for one in result.outcomes:
+        yield (
+            f"| {one.name} | `{one.check}` | {one.planted:,} | {one.found:,} "
+            f"| {result.spoken[one.check]} of {len(result.clean)} | {one.seconds:.1f} "
+            f"| {one.peak / 2**20:.0f} MiB |"
+        )
+
+
 def document(result: Injection, seed: int, dimension: int) -> Mapping[str, Any]:
     seconds = sorted(seen.seconds for seen in result.clean)
     return {
@@ -239,6 +251,7 @@ def main() -> int:
     for name, why in result.left_out.items():
         print(f"{name:27} left out: {why}")
     clean = facts["clean_runs"]
+    print("\n".join(("", *table(result), "")))
     print(
         f"{clean['runs']} clean runs: {sum(result.spoken.values())} false reports, median "
         f"{clean['median_seconds']:.2f} s, at most {clean['peak'] / 2**20:.0f} MiB"

@@ -246,6 +246,18 @@ def stranger(site: Site, _: int) -> Iterator[Planted]:
     site.milvus.admin.drop_user("stranger")
 
 
+# --- schedules
+
+
+@fault("edited timer", "schedule.timer", rows=False)
+def edited_timer(site: Site, _: int) -> Iterator[Planted]:
+    timer = site.timer()
+    _, file = timer.files
+    file.write_text(timer.timer.replace(timer.when, "*-*-01 05:00:00"))
+    yield Planted(1)
+    file.write_text(timer.timer)
+
+
 # --- backups
 
 

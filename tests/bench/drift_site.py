@@ -22,6 +22,7 @@ from kitestring.backup.methods import make_backup
 from kitestring.canary.sign_off import sign_off
 from kitestring.clients.embedder import make_embedder
 from kitestring.clients.milvus.client import MilvusServer, wait_until
+from kitestring.clients.systemd import Timer, timer_of
 from kitestring.drift import detect
 from kitestring.ingest.ensure import ensure_collection
 from kitestring.ingest.ledger import open_ledger
@@ -69,6 +70,7 @@ def spec_document(data: Path | str, dimension: int, main: str = MAIN, side: str 
             },
             {"name": side, **shared, "indexes": [{**index, "params": {"nlist": 16}}]},
         ],
+        "day2": {"units": "units"},
         "backup": {"store": {"type": "local", "path": "backups"}, "method": "physical"},
         "objectives": {"rpo": "24h", "rto": "1h"},
         "suppressions": [
@@ -155,14 +157,22 @@ class Site:
         wait_until(self.indexed, timeout=3600, what="the index")
 
     def prepare(self) -> None:
-        """What checks compare with beside the rows: a backup, a sign-off, roles and users."""
+        """What checks compare with beside the rows: a backup, a sign-off, roles, systemd units."""
         make_backup(self.loaded, self.milvus)
         sign_off(self.loaded, self.milvus, self.loaded.spec.collections[0])
+        timer = self.timer()
+        timer.folder.mkdir(exist_ok=True)
+        for file, text in zip(timer.files, (timer.service, timer.timer), strict=True):
+            file.write_text(text)
         access = self.loaded.spec.access
         for role in access.roles if access else ():
             self.milvus.admin.create_role(role.name)
             for privilege in role.privileges:
                 self.milvus.admin.grant(role.name, privilege)
+
+    def timer(self) -> Timer:
+        """The units of one scheduled task, in a folder of the spec: no systemd runs them."""
+        return timer_of(self.loaded, "drift")
 
     def indexed(self) -> bool:
         return not any(one.pending_rows for one in self.milvus.describe(self.main).indexes)

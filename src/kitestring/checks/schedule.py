@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import PurePath
 
 from kitestring.checks.base import check
 from kitestring.model.evidence import Evidence
 from kitestring.model.finding import Finding, Severity
+from kitestring.model.instant import utc
 from kitestring.model.snapshot import Snapshot
 from kitestring.spec.loaded import LoadedSpec
 
 _SLACK = 3600.0  # seconds; a run may take that long
+_CLOCK_SLACK = 60.0  # seconds that a clock may be set back by without a word
 _LESS = {False: "nothing", True: "fewer lines, or in another order"}
 
 
@@ -78,14 +79,26 @@ def late(loaded: LoadedSpec, snapshot: Snapshot) -> Iterator[Finding]:
         if seen.ended is None:
             continue
         age = (snapshot.taken_at - seen.ended) / 1000
-        if age > 2 * seen.every + _SLACK:
+        if age < -_CLOCK_SLACK:
+            yield Finding(
+                "schedule.late",
+                Severity.WARN,
+                f"{loaded.spec.cluster.name}/task/{seen.task}",
+                f"the newest run of the {seen.task} ended in the future: a clock was or is wrong",
+                expected="a run that has ended",
+                observed=utc(seen.ended),
+                hint="set the clock of this host; the next run that ends tells again",
+                location=loaded.locate("day2"),
+                inconclusive=True,
+            )
+        elif age > 2 * seen.every + _SLACK:
             yield Finding(
                 "schedule.late",
                 Severity.FAIL,
                 f"{loaded.spec.cluster.name}/task/{seen.task}",
                 f"the {seen.task} has not run for {age / 3600:.0f} h",
                 expected=f"a run every {seen.every / 3600:g} h",
-                observed=time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(seen.ended / 1000)),
+                observed=utc(seen.ended),
                 hint="look whether cron or systemd runs on this host and the entry is there: "
                 "`ansible-playbook playbooks/day2.yml` tells",
                 location=loaded.locate("day2"),
@@ -137,7 +150,8 @@ CHECKS = (
         "Scheduled tasks have run lately",
         late,
         meaning="A task that `kitestring scheduled` ran on this host has not run for more than "
-        "twice its interval: no backups are made, no drift is looked for.",
+        "twice its interval: no backups are made, no drift is looked for. Inconclusive where the "
+        "newest run ended in the future: a clock has jumped.",
         cause="The cron daemon or the timer is stopped, the entry was taken away, or the host was "
         "off.",
         mend="See that cron runs, and run the playbook `day2.yml`. Where another host has taken "

@@ -39,3 +39,12 @@ def test_nothing_is_said_of_what_is_well_or_not_there(spec_from, clean):
 )
 def test_a_planted_fault_is_found(spec_from, clean, change, expected):
     assert told(spec_from(), clean, replace(WELL, **change)) == expected
+
+
+def test_a_run_that_ended_in_the_future_is_no_pass(spec_from, clean):
+    """The clock was ahead when it ran: nothing says how long ago that was."""
+    seen = replace(clean, taken_at=NOW, tasks=(replace(WELL, ended=NOW + HOUR),))
+    report = run_drift(spec_from(), seen, only=["schedule"])
+    (finding,) = report.findings
+    assert (finding.check, finding.inconclusive) == ("schedule.late", True)
+    assert report.exit_code == 3

@@ -199,6 +199,28 @@ def test_a_saturated_node_by_the_servers_own_metrics(spec_for, milvus, unique, v
     }
 
 
+def test_settings_of_the_server(spec_for, milvus, unique):
+    """What the server runs with is no drift; a spec that says otherwise is told."""
+
+    def found(size):
+        deployment = {
+            "version": "2.5.16", "mode": "standalone", "minio": {},
+            "config": {"dataCoord.segment.maxSize": size},
+        }  # fmt: skip
+        storage = {"type": "s3", "bucket": "milvus"}
+        loaded = spec_for(
+            {"name": unique("c")}, deployment=deployment, storage=storage,
+            connection={"uri": milvus.uri, "timeout": "20s"}, **NO_BACKUP,
+        )  # fmt: skip
+        return published(detect(loaded, only=["config.server"]))
+
+    (size,) = set(milvus.settings()["dataCoord.segment.maxSize"].values())
+    assert found(int(size)).exit_code == 0
+    report = found(int(size) + 1)
+    assert report.exit_code == 2
+    assert [(f.check, f.observed) for f in report.findings] == [("config.server", size)]
+
+
 def test_settings_that_were_changed_by_hand(spec_for, milvus, unique):
     name = unique("c")
     loaded = spec_for(

@@ -11,6 +11,7 @@ class Evidence(enum.StrEnum):
     RECALL = "recall"  # every vector, against the answers of the index
     TENANCY = "tenancy"  # every row's tenant, and rows asked for as other tenants
     CONFIG = "config"  # settings of the database
+    SETTINGS = "settings"  # settings that the server's processes tell
     RETRIEVAL = "retrieval"  # the golden queries, and every text where hybrid search is asked for
     METRICS = "metrics"  # memory and segments of each query node
     ACCESS = "access"  # users, roles and what they may do

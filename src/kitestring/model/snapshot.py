@@ -16,6 +16,7 @@ from kitestring.model.infra import InfraSnapshot
 from kitestring.model.nodes import NodesSeen
 from kitestring.model.recall import LiveRecall
 from kitestring.model.retrieval import RetrievalSeen
+from kitestring.model.settings import SettingsSeen
 from kitestring.model.tally import NOTHING
 from kitestring.model.tally import Tally as Tally
 from kitestring.model.tasks import TaskSeen
@@ -90,6 +91,7 @@ class Snapshot:
     infra: InfraSnapshot | None = None  # None: Kubernetes was not looked at
     resource_groups: tuple[ResourceGroup, ...] | None = None  # None: they were not asked for
     database: DatabaseSeen | None = None  # None: its settings were not asked for
+    settings: SettingsSeen | None = None  # None: they were not asked for
     nodes: NodesSeen | None = None  # None: metrics were not asked for
     access: AccessSeen | None = None  # None: it was not asked for
     tasks: tuple[TaskSeen, ...] | None = None  # None: they were not asked for

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -23,15 +22,16 @@ class LabelCounter:
 
     def add(self, labels: pa.Array, keys: pa.Array) -> None:
         """Takes one batch; a null counts as the empty label."""
-        for entry in labels.value_counts().to_pylist():
-            label = self._known(entry["values"])
-            self._rows[label] += entry["counts"]
+        values, counts = labels.value_counts().flatten()
+        for value, count in zip(values, counts.to_pylist(), strict=True):
+            label = self._known(value.as_py())
+            self._rows[label] += count
             examples = self._examples.setdefault(label, [])
             if len(examples) < EXAMPLES:
-                value = entry["values"]
-                same = labels.is_null() if value is None else pc.equal(labels, value)
-                found = np.flatnonzero(np.asarray(same.fill_null(False)))
-                some = keys.take(pa.array(found[: EXAMPLES - len(examples)]))
+                # Arrow's own scalars and numbers: others it looks at with pandas, a slow import
+                same = pc.equal(labels, value) if value.is_valid else labels.is_null()
+                found = pc.indices_nonzero(same.fill_null(False))
+                some = keys.take(found[: EXAMPLES - len(examples)])
                 examples += map(str, some.to_pylist())
 
     def take(self, other: LabelCounter) -> None:

@@ -16,6 +16,7 @@ from kitestring.observe.groups import observe_groups
 from kitestring.observe.nodes import probe_nodes
 from kitestring.observe.recall import probe_recall
 from kitestring.observe.retrieval import probe_retrieval
+from kitestring.observe.settings import probe_settings
 from kitestring.observe.tasks import probe_tasks
 from kitestring.observe.tenancy import probe_tenancy
 from kitestring.parallel import Workers
@@ -25,6 +26,7 @@ Probe = Callable[[LoadedSpec, Milvus, Snapshot], Snapshot]
 
 PROBES: Mapping[Evidence, Probe] = {
     Evidence.CONFIG: probe_database,
+    Evidence.SETTINGS: probe_settings,
     Evidence.RETRIEVAL: probe_retrieval,
     Evidence.METRICS: probe_nodes,
     Evidence.ACCESS: probe_access,

@@ -197,12 +197,11 @@ def summarise(
 def _prepared(given: Vectors, metric: str) -> Vectors:
     if isinstance(given, Sparse):
         return given
-    vectors: Floats = np.asarray(given, dtype=np.float64)
     if metric != "COSINE":
-        return vectors
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    lengths[lengths == 0] = 1.0  # a zero vector is equally far from everything
-    scaled: Floats = vectors / lengths
+        return np.asarray(given, dtype=np.float64)
+    squares = np.einsum("ij,ij->i", given, given, dtype=np.float64)
+    squares[squares == 0] = 1.0  # a zero vector is equally far from everything
+    scaled: Floats = np.divide(given, np.sqrt(squares)[:, None], dtype=np.float64)
     return scaled
 
 

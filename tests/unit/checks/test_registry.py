@@ -56,6 +56,7 @@ def test_ids_are_stable():
         "config.unmanaged",
         "config.consistency",
         "config.database",
+        "config.server",
         "retrieval.calibrated",
         "retrieval.hit-rate",
         "retrieval.golden-gone",

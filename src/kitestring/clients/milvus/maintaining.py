@@ -1,4 +1,4 @@
-"""What a server does with its segments: flush, compaction, bulk import."""
+"""What a server does with its segments: flush, compaction, bulk import; and its settings."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pymilvus.grpc_gen import common_pb2, milvus_pb2
 from kitestring.clients.milvus.describing import Describing
 from kitestring.clients.milvus.failures import translated
 from kitestring.clients.milvus.protocol import Flushed, ImportState
+from kitestring.clients.milvus.settings import REQUEST, settings_of
 from kitestring.clients.milvus.waiting import wait_until
 from kitestring.errors import MilvusError
 
@@ -76,6 +77,17 @@ class Maintaining(Describing):
             middle = (low + high) // 2
             low, high = (middle, high) if flushed(middle) else (low, middle)
         return low
+
+    def settings(self) -> dict[str, dict[str, str]]:
+        answer = self._call("GetMetrics", milvus_pb2.GetMetricsRequest(request=REQUEST))
+        try:
+            return settings_of(answer.response)
+        except ValueError as error:
+            raise MilvusError(
+                f"the server's answer about its settings is not understood: {error}",
+                hint="this version of Milvus may tell them in another form",
+                subject=self.uri,
+            ) from None
 
     def compact(self, name: str) -> int:
         with translated(self.uri):

@@ -106,6 +106,9 @@ class MemoryMilvus:
     def flush(self, name: str) -> None:
         self._info(name)
 
+    def settings(self) -> Mapping[str, Mapping[str, str]]:
+        return {}
+
     def flushed_until(self, name: str, now: int, *, search: bool = True) -> int | None:
         return now
 

@@ -245,6 +245,15 @@ class Milvus(Protocol):
         """
         ...
 
+    def settings(self) -> Mapping[str, Mapping[str, str]]:
+        """Settings of milvus.yaml by their dotted names, then process -> value: the few that the
+        server tells.
+
+        Raises:
+            MilvusError: it tells none, or in a form that is not known.
+        """
+        ...
+
     def flushed_until(self, name: str, now: int, *, search: bool = True) -> int | None:
         """Up to when every write is in the files, ms since the epoch; `now` at most. It is asked
         for and nothing is flushed. None where the server does not say, and without `search`, which

@@ -125,23 +125,25 @@ def _descriptor(body: memoryview, name: str) -> Descriptor:
     return Descriptor(collection, partition, segment, field, start, end, kind, extras)
 
 
-def read_column(
+def open_column(
     data: bytes, column: tuple[str, ...], *, event: int, name: str
-) -> tuple[Descriptor, pa.Array]:
-    """The descriptor of a file and all its values, as Arrow reads them from Parquet.
+) -> tuple[Descriptor, list[pq.ParquetFile]]:
+    """The descriptor of a file, and the Parquet files in it, of which no value is decoded yet.
 
     Args:
         column: names that the one column of the payload may have.
 
     Raises:
-        SegmentUnreadable: see `parse_binlog`; or the payload is no Parquet file of that column.
+        SegmentUnreadable: see `parse_binlog`; or a payload is no Parquet file of that column.
     """
     log = parse_binlog(data, event=event, name=name)
-    table = read_payloads(log, name)
-    if table.num_columns != 1 or table.schema.names[0] not in column:
-        listed = ", ".join(table.schema.names)
-        raise unreadable(name, f"its payload has the columns {listed}, not `{column[0]}`")
-    return log.descriptor, one_array(table.column(0), name)
+    files = [_opened(payload, name) for payload in log.payloads]
+    for file in files:
+        names = file.schema_arrow.names
+        if len(names) != 1 or names[0] not in column:
+            listed = ", ".join(names)
+            raise unreadable(name, f"its payload has the columns {listed}, not `{column[0]}`")
+    return log.descriptor, files
 
 
 def read_payloads(log: Binlog, name: str) -> pa.Table:
@@ -160,17 +162,26 @@ def read_payloads(log: Binlog, name: str) -> pa.Table:
 
 
 def _payload(payload: memoryview, name: str) -> pa.Table:
+    file = _opened(payload, name)
     try:
-        file = pq.ParquetFile(pa.BufferReader(pa.py_buffer(payload)))
         table = file.read(use_threads=False)
-        # a flipped bit may leave a name or a value that is no UTF-8
-        names = table.schema.names
-        table.validate(full=True)
+        table.validate(full=True)  # a flipped bit may leave a value that is no UTF-8
     except PARQUET_ERRORS as error:
         raise unreadable(name, f"its payload can't be read: {first_line(error)}") from None
-    if not names or table.num_rows != file.metadata.num_rows:
+    if table.num_rows != file.metadata.num_rows:
         raise unreadable(name, "its payload does not hold the rows that it says it has")
     return table
+
+
+def _opened(payload: memoryview, name: str) -> pq.ParquetFile:
+    try:
+        file = pq.ParquetFile(pa.BufferReader(pa.py_buffer(payload)), pre_buffer=False)
+        names = file.schema_arrow.names  # a flipped bit may leave one that is no UTF-8
+    except PARQUET_ERRORS as error:
+        raise unreadable(name, f"its payload can't be read: {first_line(error)}") from None
+    if not names:
+        raise unreadable(name, "its payload does not hold the rows that it says it has")
+    return file
 
 
 def one_array(column: pa.ChunkedArray, name: str) -> pa.Array:

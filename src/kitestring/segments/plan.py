@@ -182,6 +182,7 @@ def read_part(
     until: int | None = None,
     deltas: DeltaLogs | None = None,
     stamps: bool = False,
+    ahead: bool = True,
 ) -> Iterator[pa.RecordBatch]:
     """The rows of one part, a batch at a time; some ten MiB each.
 
@@ -190,6 +191,7 @@ def read_part(
         until: an earlier limit than the part's own.
         deltas: keeps what several parts share (L0 deletes); see `DeltaLogs`.
         stamps: a last column more, `TIMESTAMP.name`: when each row was written.
+        ahead: fetch the next logs while these are used; not where several parts are at work.
 
     The batches' schema is that of `kitestring.model.arrow.arrow_schema`; a batch may be empty.
 
@@ -211,6 +213,7 @@ def read_part(
         until=limit,
         written=part.rows,
         stamps=stamps,
+        ahead=ahead,
     )
 
 

@@ -34,6 +34,7 @@ def segment_rows(
     until: int | None = None,
     written: int | None = None,
     stamps: bool = False,
+    ahead: bool = True,
 ) -> Iterator[pa.RecordBatch]:
     """The rows of a segment, a batch at a time, without the deleted ones.
 
@@ -45,6 +46,7 @@ def segment_rows(
         until: rows after this timestamp (ms since the epoch << 18) are left out.
         written: how many rows the logs hold, deleted ones too, where that is known.
         stamps: a last column more, `TIMESTAMP.name`: when each row was written.
+        ahead: fetch the next logs while these are used (see `SegmentV1.read`).
 
     The batches' schema is that of `kitestring.model.arrow.arrow_schema`.
 
@@ -63,7 +65,7 @@ def segment_rows(
     if deletes is not None and schema.primary not in fields:
         needed.append(schema.primary)
     rows = 0
-    for found in open_segment(store, logs, schema, ref).read(needed):
+    for found in open_segment(store, logs, schema, ref).read(needed, ahead=ahead):
         rows += len(next(iter(found.values())))
         batch = pa.RecordBatch.from_arrays([found[name] for name in shape.names], schema=shape)
         mask = _mask(found, schema.primary.name, deletes, until)

@@ -11,7 +11,7 @@ from kitestring.clients.store.protocol import ObjectReader
 from kitestring.errors import SegmentUnreadable
 from kitestring.model.collection import Field, Schema
 from kitestring.model.digest import DYNAMIC_FIELD
-from kitestring.segments.binlog import INSERT, read_column
+from kitestring.segments.binlog import INSERT, one_array, open_column
 from kitestring.segments.chunks import (
     Columns,
     Logs,
@@ -32,8 +32,11 @@ from kitestring.segments.columns import (
     to_field,
 )
 from kitestring.segments.layout import SegmentRef
+from kitestring.segments.slices import Slices
 
 _THREADS = 4  # logs without vectors that are fetched and decoded at a time
+_PIECE = 8 * 1024 * 1024  # bytes of values in a batch, where a log holds more
+_LEAST = 64  # rows in a batch
 
 
 def probe(logs: Logs, schema: Schema | None) -> str | None:
@@ -48,23 +51,43 @@ def probe(logs: Logs, schema: Schema | None) -> str | None:
     return logs[key][0]
 
 
+class _Log:
+    """A log that is too large to be decoded at once."""
+
+    def __init__(self, slices: Slices, size: int, field: Field, key: str) -> None:
+        self._slices, self.bytes = slices, size
+        self._field, self._key = field, key
+        self.end = slices.end
+
+    def __len__(self) -> int:
+        return self._slices.rows
+
+    def take(self, rows: int) -> pa.Array:
+        """The next rows of it. Raises: SegmentUnreadable."""
+        values = self._slices.take(rows).column(0)
+        return to_field(one_array(values, self._key), self._field, self._key)
+
+
+_Found = pa.Array | _Log
+
+
 class _Threads:
-    """Fetches and decodes logs, several at a time.
+    """Fetches logs, and decodes those that are not large; several at a time.
 
     Vectors, which are most of the bytes, have one thread for themselves: the allocator keeps the
     memory of a large file for the thread that has used it, so each thread more costs that much.
     """
 
-    def __init__(self, decode: Callable[[str, Field], pa.Array], fields: int) -> None:
-        self._decode = decode
+    def __init__(self, read: Callable[[str, Field], _Found], fields: int) -> None:
+        self._read = read
         self._small = ThreadPoolExecutor(max(1, min(_THREADS, fields)), "columns")
         self._large = ThreadPoolExecutor(1, "vectors")
 
     def __enter__(self) -> _Threads:
         return self
 
-    def submit(self, key: str, field: Field) -> Future[pa.Array]:
-        return (self._large if field.is_vector else self._small).submit(self._decode, key, field)
+    def submit(self, key: str, field: Field) -> Future[_Found]:
+        return (self._large if field.is_vector else self._small).submit(self._read, key, field)
 
     def __exit__(self, *_: object) -> None:
         for threads in (self._small, self._large):
@@ -97,22 +120,47 @@ class SegmentV1:
         if strange:
             raise unknown_fields(strange, self._ref)
 
-    def read(self, fields: Sequence[Field]) -> Iterator[Columns]:
-        """The columns of the fields, chunk by chunk.
+    def read(self, fields: Sequence[Field], *, ahead: bool = True) -> Iterator[Columns]:
+        """The columns of the fields: a chunk at a time, or of large ones some MiB.
+
+        Args:
+            ahead: fetch the logs of a chunk while the one before it is used. With several
+                segments at work that is memory for little.
 
         Raises:
             SegmentUnreadable, ObjectMissing.
         """
         fields = [self._named(field) for field in fields]
-        with _Threads(self._decode, len(fields)) as threads:
-            following = self._submit(threads, 0, fields)
+        with _Threads(self._fetch, len(fields)) as threads:
+            waiting = self._submit(threads, 0, fields)
             for position in range(len(self._chunks)):
-                columns = self._gather(following, fields)
-                # the next is fetched and decoded while this one is used
-                if position + 1 < len(self._chunks):
-                    following = self._submit(threads, position + 1, fields)
-                yield columns
-                del columns
+                found = {name: future.result() for name, future in waiting.items() if future}
+                more = position + 1 < len(self._chunks)
+                if more and ahead:
+                    waiting = self._submit(threads, position + 1, fields)
+                yield from self._pieces(found, fields)
+                found.clear()
+                if more and not ahead:
+                    waiting = self._submit(threads, position + 1, fields)
+
+    def _pieces(self, found: dict[str, _Found], fields: Sequence[Field]) -> Iterator[Columns]:
+        rows = same_rows(found, self._ref)
+        large = [log for log in found.values() if isinstance(log, _Log)]
+        size = sum(log.bytes for log in large)
+        step = max(_LEAST, _PIECE * rows // size) if large else max(1, rows)
+        for at in range(0, max(1, rows), step):
+            count = min(step, rows - at)
+            columns = {
+                name: log.take(count) if isinstance(log, _Log) else log.slice(at, count)
+                for name, log in found.items()
+            }
+            for field in fields:
+                if field.name not in columns:
+                    columns[field.name] = filler(field, count)
+            yield {field.name: columns[field.name] for field in fields}
+            del columns
+        for log in large:
+            log.end()
 
     def rows(self) -> Iterator[int]:
         """How many rows each chunk holds, deleted ones too."""
@@ -127,7 +175,8 @@ class SegmentV1:
         key = self._chunks[position].get(self._id(field))
         if key is None:
             raise missing_field(field, self._ref)
-        return self._decode(key, field)
+        slices, size = self._open(key, field)
+        return _whole(_Log(slices, size, field, key))
 
     def _named(self, field: Field) -> Field:
         return dynamic_field(self._dynamic) if field.name == DYNAMIC_FIELD else field
@@ -141,8 +190,8 @@ class SegmentV1:
 
     def _submit(
         self, threads: _Threads, position: int, fields: Sequence[Field]
-    ) -> dict[str, Future[pa.Array] | None]:
-        found: dict[str, Future[pa.Array] | None] = {}
+    ) -> dict[str, Future[_Found] | None]:
+        found: dict[str, Future[_Found] | None] = {}
         for field in fields:
             absent = field.name == DYNAMIC_FIELD and field.field_id is None
             key = None if absent else self._chunks[position].get(self._id(field))
@@ -154,16 +203,16 @@ class SegmentV1:
             found[TIMESTAMP.name] = threads.submit(key, TIMESTAMP)
         return found
 
-    def _gather(
-        self, waiting: dict[str, Future[pa.Array] | None], fields: Sequence[Field]
-    ) -> Columns:
-        there = {name: future.result() for name, future in waiting.items() if future is not None}
-        rows = same_rows(there, self._ref)
-        return {f.name: there[f.name] if f.name in there else filler(f, rows) for f in fields}
+    def _fetch(self, key: str, field: Field) -> _Found:
+        """The values of a log; those of a large one are still to be decoded."""
+        slices, size = self._open(key, field)
+        log = _Log(slices, size, field, key)
+        return log if size > 2 * _PIECE else _whole(log)
 
-    def _decode(self, key: str, field: Field) -> pa.Array:
+    def _open(self, key: str, field: Field) -> tuple[Slices, int]:
+        """A log, and how many bytes its values take decoded, about."""
         names = ("val", str(field.field_id), field.name)  # 2.3, 2.4 and later
-        found, values = read_column(self._store.get(key), names, event=INSERT, name=key)
+        found, files = open_column(self._store.get(key), names, event=INSERT, name=key)
         ref = self._ref
         wanted = (ref.collection, ref.partition, ref.segment, field.field_id)
         if (found.collection, found.partition, found.segment, found.field) != wanted:
@@ -179,4 +228,11 @@ class SegmentV1:
                 f"but field `{field.name}` is {field.type}",
                 subject=key,
             )
-        return to_field(values, field, key)
+        groups = [file.metadata.row_group(n) for file in files for n in range(file.num_row_groups)]
+        return Slices(files, key), sum(group.total_byte_size for group in groups)
+
+
+def _whole(log: _Log) -> pa.Array:
+    values = log.take(len(log))
+    log.end()
+    return values

@@ -41,6 +41,7 @@ from kitestring.segments.columns import (
     to_field,
 )
 from kitestring.segments.layout import SegmentRef
+from kitestring.segments.slices import Slices
 
 _VERSION = "1."  # of `storage_version`: what the files of 2.6 say
 _ENCRYPTED = b"PARE"
@@ -109,8 +110,8 @@ class SegmentV2:
         self._store, self._schema, self._ref = store, schema, ref
         self._chunks = aligned(logs, ref)
 
-    def read(self, fields: Sequence[Field]) -> Iterator[Columns]:
-        """The columns of the fields, in batches of some MiB.
+    def read(self, fields: Sequence[Field], *, ahead: bool = True) -> Iterator[Columns]:  # noqa: ARG002
+        """The columns of the fields, in batches of some MiB; nothing is fetched ahead.
 
         Raises:
             SegmentUnreadable, ObjectMissing.
@@ -196,7 +197,7 @@ class SegmentV2:
         used = list({group.key: group for group in holding}.values())
         width = sum(group.row_bytes for group in used)
         step = max(1, min(_BATCH_ROWS, _BATCH_BYTES // max(1, width)))
-        streams = [_Slices(group, fields, step) for group in used]
+        streams = [_Columns(group, fields) for group in used]
         left = rows.pop()
         while left > 0:
             count = min(step, left)
@@ -212,46 +213,19 @@ class SegmentV2:
             stream.end()
 
 
-class _Slices:
-    """The rows of a file, as many at a time as are asked for."""
+class _Columns:
+    """The columns of one file."""
 
-    def __init__(self, group: ColumnGroup, fields: Sequence[Field], step: int) -> None:
-        self._group = group
-        self._fields = [f for f in fields if f.field_id in group.names]
-        names = [group.names[f.field_id] for f in self._fields if f.field_id is not None]
-        self._batches = group.file.iter_batches(step, columns=names, use_threads=False)
-        self._rest: list[pa.RecordBatch] = []
-        self._names = names
+    def __init__(self, group: ColumnGroup, fields: Sequence[Field]) -> None:
+        self._key = group.key
+        self._names = {f: group.names[f.field_id] for f in fields if f.field_id in group.names}
+        self._slices = Slices([group.file], group.key, list(self._names.values()))
+        self.end = self._slices.end
 
     def take(self, count: int) -> Columns:
         """Raises: SegmentUnreadable: there are not so many."""
-        while sum(batch.num_rows for batch in self._rest) < count:
-            batch = self._next()
-            if batch is None:
-                raise unreadable(self._group.key, "it has fewer rows than it says")
-            self._rest.append(batch)
-        table = pa.Table.from_batches(self._rest)
-        self._rest = table.slice(count).to_batches()
-        found = table.slice(0, count)
+        found = self._slices.take(count)
         return {
-            field.name: to_field(
-                one_array(found.column(name), self._group.key), field, self._group.key
-            )
-            for field, name in zip(self._fields, self._names, strict=True)
+            field.name: to_field(one_array(found.column(name), self._key), field, self._key)
+            for field, name in self._names.items()
         }
-
-    def end(self) -> None:
-        """Raises: SegmentUnreadable: there are more rows."""
-        if any(batch.num_rows for batch in self._rest) or self._next() is not None:
-            raise unreadable(self._group.key, "it has more rows than it says")
-
-    def _next(self) -> pa.RecordBatch | None:
-        try:
-            batch = next(self._batches, None)
-            if batch is not None:
-                batch.validate(full=True)
-        except PARQUET_ERRORS as error:
-            raise unreadable(
-                self._group.key, f"its values can't be read: {first_line(error)}"
-            ) from None
-        return batch

@@ -30,7 +30,7 @@ from kitestring.model.collection import (
     Segment,
 )
 from kitestring.model.digest import DYNAMIC_FIELD
-from kitestring.segments.binlog import INSERT, read_column
+from kitestring.segments.binlog import INSERT, open_column
 from kitestring.segments.deltas import parse_deletes
 from kitestring.segments.write import delta_log, insert_log
 from kitestring.spec.load import load
@@ -330,9 +330,8 @@ class FakeServer:
     def _logs(self, prefix: str, number: str) -> list[Any]:
         found: list[Any] = []
         for file in sorted((Path(prefix) / number).iterdir()):
-            found += read_column(file.read_bytes(), ("val",), event=INSERT, name=str(file))[
-                1
-            ].to_pylist()
+            _, logs = open_column(file.read_bytes(), ("val",), event=INSERT, name=str(file))
+            found += [value for log in logs for value in log.read().column(0).to_pylist()]
         return found
 
     def import_state(self, task: int) -> ImportState:

@@ -37,7 +37,6 @@ class FromSegments:
     """
 
     read_by = "segments"
-    sequential = True
     threads = THREADS
 
     def __init__(
@@ -51,6 +50,8 @@ class FromSegments:
         self._store, self._info, self._parts = store, info, parts
         self._contract, self._where = contract, where
         self._local = threading.local()
+        # a segment has threads of its own that decode it: enough where there is only one
+        self.sequential = len(parts) < THREADS
         by_key = any(f.partition_key for f in info.schema.fields)
         names = {} if by_key else {p.id: p.name for p in info.partitions}
         self._units = [
@@ -112,7 +113,10 @@ class FromSegments:
         if columns is not None and self._where is not None:
             columns = each_once((*columns, *self._where.fields()))
         part = self._parts[unit.number]
-        for batch in read_part(self._store, part, columns, deltas=self._local.deltas, stamps=True):
+        for batch in read_part(
+            self._store, part, columns,
+            deltas=self._local.deltas, stamps=True, ahead=self.sequential,
+        ):  # fmt: skip
             if self._where is not None:
                 batch = batch.filter(self._where.mask(batch))
             stamps = batch.column(TIMESTAMP.name).to_numpy(zero_copy_only=False)

@@ -48,7 +48,8 @@ class Slices:
                 raise unreadable(self._name, "it has fewer rows than it says")
             self._rest.append(batch)
         if not self._rest:
-            return self._files[0].schema_arrow.empty_table().select(self._columns or [0])
+            empty = self._files[0].schema_arrow.empty_table()
+            return empty if self._columns is None else empty.select(self._columns)
         table = pa.Table.from_batches(self._rest)
         self._rest = table.slice(count).to_batches()
         return table.slice(0, count)
@@ -68,7 +69,5 @@ class Slices:
             if batch is not None:
                 batch.validate(full=True)  # a flipped bit may leave a value that is no UTF-8
         except PARQUET_ERRORS as error:
-            raise unreadable(
-                self._name, f"its values can't be read: {first_line(error)}"
-            ) from None
+            raise unreadable(self._name, f"its values can't be read: {first_line(error)}") from None
         return batch

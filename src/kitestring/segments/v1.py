@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeAlias
 
 import pyarrow as pa
 
@@ -35,7 +36,7 @@ from kitestring.segments.layout import SegmentRef
 from kitestring.segments.slices import Slices
 
 _THREADS = 4  # logs without vectors that are fetched and decoded at a time
-_PIECE = 8 * 1024 * 1024  # bytes of values in a batch, where a log holds more
+_PIECE = 4 * 1024 * 1024  # bytes of values in a batch, where a log holds more
 _LEAST = 64  # rows in a batch
 
 
@@ -68,7 +69,7 @@ class _Log:
         return to_field(one_array(values, self._key), self._field, self._key)
 
 
-_Found = pa.Array | _Log
+_Found: TypeAlias = pa.Array | _Log
 
 
 class _Threads:
@@ -135,6 +136,7 @@ class SegmentV1:
             waiting = self._submit(threads, 0, fields)
             for position in range(len(self._chunks)):
                 found = {name: future.result() for name, future in waiting.items() if future}
+                waiting = {}  # a future keeps its log in memory
                 more = position + 1 < len(self._chunks)
                 if more and ahead:
                     waiting = self._submit(threads, position + 1, fields)

@@ -110,7 +110,7 @@ class SegmentV2:
         self._store, self._schema, self._ref = store, schema, ref
         self._chunks = aligned(logs, ref)
 
-    def read(self, fields: Sequence[Field], *, ahead: bool = True) -> Iterator[Columns]:  # noqa: ARG002
+    def read(self, fields: Sequence[Field], *, ahead: bool = True) -> Iterator[Columns]:
         """The columns of the fields, in batches of some MiB; nothing is fetched ahead.
 
         Raises:
@@ -218,7 +218,11 @@ class _Columns:
 
     def __init__(self, group: ColumnGroup, fields: Sequence[Field]) -> None:
         self._key = group.key
-        self._names = {f: group.names[f.field_id] for f in fields if f.field_id in group.names}
+        self._names = {
+            field: group.names[field.field_id]
+            for field in fields
+            if field.field_id is not None and field.field_id in group.names
+        }
         self._slices = Slices([group.file], group.key, list(self._names.values()))
         self.end = self._slices.end
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +20,7 @@ from kitestring.backup.logical.source import (
     Source,
     Stamps,
     Unit,
+    each_batch,
     entries,
     in_threads,
 )
@@ -127,17 +127,13 @@ class Collector:
             self._give_back(writer)
             self._count(index)
 
-        def read_and_store(unit: Unit) -> None:
-            for batch, stamps in source.rows(unit, wanted(unit)):
-                store((unit, batch, stamps))
+        def rows(unit: Unit) -> Iterator[tuple[Unit, pa.RecordBatch, Stamps | None]]:
+            return ((unit, *found) for found in source.rows(unit, wanted(unit)))
 
-        # a segment is decoded by threads of its own, and may be the only one
-        batches = ((unit, *rows) for unit in units for rows in source.rows(unit, wanted(unit)))
-        work: Callable[[Any], None]
-        items: Iterable[Any]
-        work, items = (store, batches) if source.sequential else (read_and_store, units)
         try:
-            for _ in in_threads(work, items, self._beat, threads=source.threads, ahead=0):
+            for _ in each_batch(
+                units, rows, store, self._beat, apart=source.apart, threads=source.threads
+            ):
                 pass
             self._finish_all()
         except BaseException:

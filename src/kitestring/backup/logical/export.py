@@ -12,7 +12,6 @@ once it is whole.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import secrets
@@ -20,6 +19,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -27,15 +27,15 @@ import pyarrow as pa
 from kitestring.backup.catalog import Catalog
 from kitestring.backup.interrupts import shielded, stoppable
 from kitestring.backup.logical.rows import read_part as read_file
-from kitestring.backup.logical.source import THREADS, in_threads, lean_memory
+from kitestring.backup.logical.source import THREADS, each_batch, in_threads, lean_memory
 from kitestring.backup.logical.where import Filter, parse, select
 from kitestring.backup.logical.writer import FolderWriter
 from kitestring.backup.pool import PoolReader
-from kitestring.clients.store.protocol import CHUNK
 from kitestring.errors import BackupDamaged, BackupError, BackupRefused, StoreFull, UsageError
 from kitestring.model.backup import BackupManifest, CollectionBackup
 from kitestring.model.codec import to_plain
-from kitestring.segments.plan import plan_backup, read_parts
+from kitestring.segments.deltas import DeltaLogs
+from kitestring.segments.plan import Part, plan_backup, read_part
 
 OnEvent = Callable[[str], None]
 EXPORT_VERSION = 1
@@ -197,7 +197,7 @@ def _one(
     where = filters[collection.name]
     folder = beside / collection.name
     folder.mkdir()
-    batches = _batches(catalog, manifest, collection, partitions)
+    reads = _reads(catalog, manifest, collection, partitions)
     guard = threading.Lock()
     idle: list[FolderWriter] = []
     writers: list[FolderWriter] = []
@@ -216,7 +216,9 @@ def _one(
         return batch.num_rows, chosen.num_rows
 
     try:
-        for before, after in in_threads(write, batches, lambda: None, threads=THREADS, ahead=0):
+        for before, after in each_batch(
+            reads, lambda read_one: read_one(), write, lambda: None, apart=len(reads) >= THREADS
+        ):
             read += before
             rows += after
         for _ in in_threads(FolderWriter.finish, writers, lambda: None, threads=THREADS):
@@ -237,7 +239,7 @@ def _one(
         del plain[name]
     _write_json(folder / "_schema.json", plain)
     tell(f"{collection.name}: {rows:,} rows")
-    files = _files(beside, folder, writers)
+    files = _files(beside, writers)
     if sum(f.rows for f in files) != rows:
         raise BackupError(f"the files of `{collection.name}` do not hold its {rows} rows")
     return ExportedCollection(
@@ -245,36 +247,36 @@ def _one(
     )
 
 
-def _batches(
+def _reads(
     catalog: Catalog,
     manifest: BackupManifest,
     collection: CollectionBackup,
     partitions: Sequence[str],
-) -> Iterator[pa.RecordBatch]:
-    """The rows of a collection, of those partitions; all where none is named."""
+) -> list[Callable[[], Iterator[pa.RecordBatch]]]:
+    """What reads the rows of a collection, file by file or segment by segment; those of the
+    partitions, or all where none is named."""
     reader = PoolReader(catalog.store, collection.objects)
     if not collection.segments:
-        for part in collection.parts:
-            if not partitions or part.partition in partitions:
-                yield from read_file(reader, collection.schema, part)
-        return
+        files = [f for f in collection.parts if not partitions or f.partition in partitions]
+        return [partial(read_file, reader, collection.schema, file) for file in files]
     ids = {p.id for p in collection.partitions if p.name in partitions}
     planned = plan_backup(collection, manifest.boundary)
-    yield from read_parts(reader, [p for p in planned if not ids or p.partition_id in ids])
+    parts = [p for p in planned if not ids or p.partition_id in ids]
+    local = threading.local()
+
+    def read(part: Part) -> Iterator[pa.RecordBatch]:
+        if not hasattr(local, "deltas"):
+            local.deltas = DeltaLogs(reader)
+        return read_part(reader, part, deltas=local.deltas, ahead=len(parts) < THREADS)
+
+    return [partial(read, part) for part in parts]
 
 
-def _files(beside: Path, folder: Path, writers: Sequence[FolderWriter]) -> tuple[ExportedFile, ...]:
-    """The files, renamed so that their numbers have no holes."""
-    found = sorted(((p, rows) for w in writers for p, rows in w.files), key=lambda f: f[0])
-    files = []
-    for path, rows in found:
-        digest, size = hashlib.sha256(), 0
-        with path.open("rb") as file:
-            while data := file.read(CHUNK):
-                digest.update(data)
-                size += len(data)
-        files.append(ExportedFile(str(path.relative_to(beside)), rows, size, digest.hexdigest()))
-    return tuple(files)
+def _files(beside: Path, writers: Sequence[FolderWriter]) -> tuple[ExportedFile, ...]:
+    found = sorted((f for w in writers for f in w.files), key=lambda f: f.path)
+    return tuple(
+        ExportedFile(str(f.path.relative_to(beside)), f.rows, f.bytes, f.sha256) for f in found
+    )
 
 
 def _write_json(path: Path, plain: object) -> None:

@@ -42,7 +42,7 @@ class FromApi:
     """
 
     read_by = "api"
-    sequential = False
+    apart = True
     threads = 4  # a server answers as many at a time; they wait, most of the time
 
     def __init__(

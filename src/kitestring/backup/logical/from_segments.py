@@ -51,7 +51,7 @@ class FromSegments:
         self._contract, self._where = contract, where
         self._local = threading.local()
         # a segment has threads of its own that decode it: enough where there is only one
-        self.sequential = len(parts) < THREADS
+        self.apart = len(parts) >= THREADS
         by_key = any(f.partition_key for f in info.schema.fields)
         names = {} if by_key else {p.id: p.name for p in info.partitions}
         self._units = [
@@ -115,7 +115,7 @@ class FromSegments:
         part = self._parts[unit.number]
         for batch in read_part(
             self._store, part, columns,
-            deltas=self._local.deltas, stamps=True, ahead=self.sequential,
+            deltas=self._local.deltas, stamps=True, ahead=not self.apart,
         ):  # fmt: skip
             if self._where is not None:
                 batch = batch.filter(self._where.mask(batch))

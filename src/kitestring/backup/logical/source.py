@@ -58,8 +58,8 @@ class Source(Protocol):
         ...
 
     @property
-    def sequential(self) -> bool:
-        """Whether units are best read one after the other."""
+    def apart(self) -> bool:
+        """Whether each unit is best read by the thread that works on its rows."""
         ...
 
     @property
@@ -169,6 +169,34 @@ def in_threads(
         except BaseException:
             executor.shutdown(wait=True, cancel_futures=True)
             raise
+
+
+def each_batch(
+    units: Iterable[Any],
+    read: Callable[[Any], Iterable[Any]],
+    work: Callable[[Any], Any],
+    beat: Callable[[], None],
+    *,
+    apart: bool,
+    threads: int = THREADS,
+) -> Iterator[Any]:
+    """The results of `work` of every batch that `read` gives of each unit, in any order.
+
+    Args:
+        apart: a thread reads a unit and works on its batches. Without it one thread reads all
+            and the others work: for units that are few, or that threads of their own decode.
+        beat: as of `in_threads`.
+    """
+    if not apart:
+        batches = (batch for unit in units for batch in read(unit))
+        yield from in_threads(work, batches, beat, threads=threads, ahead=0)
+        return
+
+    def whole(unit: Any) -> list[Any]:
+        return [work(batch) for batch in read(unit)]
+
+    for found in in_threads(whole, units, beat, threads=threads, ahead=0):
+        yield from found
 
 
 def each_once(columns: Iterable[str]) -> list[str]:

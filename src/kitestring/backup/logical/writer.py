@@ -8,6 +8,7 @@ import tempfile
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,7 +23,7 @@ from kitestring.backup.logical.rows import (
     parquet_schema,
     plain_columns,
 )
-from kitestring.clients.store.protocol import CHUNK, ObjectStore, exists
+from kitestring.clients.store.protocol import HashingWriter, ObjectStore, exists
 from kitestring.model.backup import RowsBackup, StoredObject
 from kitestring.model.collection import Schema
 
@@ -38,13 +39,13 @@ class ParquetFile:
     neither makes smaller.
     """
 
-    def __init__(self, sink: BinaryIO, schema: Schema) -> None:
+    def __init__(self, file: BinaryIO, schema: Schema) -> None:
         self._shape = parquet_schema(schema)
         vectors = fixed_columns(schema)
         paths = {n: parquet_path(schema, n) for n in (*vectors, *plain_columns(schema))}
-        self._sink = sink
+        self._sink = HashingWriter(file)
         self._file = pq.ParquetWriter(
-            sink,
+            self._sink,
             self._shape,
             compression={p: "none" if n in vectors else "zstd" for n, p in paths.items()},
             # zstandard makes as much of what repeats, and sooner
@@ -72,11 +73,17 @@ class ParquetFile:
     @property
     def size(self) -> int:
         """Bytes so far, about."""
-        return self._sink.tell() + self._bytes
+        return self._sink.size + self._bytes
 
     def close(self) -> None:
         self._flush()
         self._file.close()
+        self._sink.flush()
+
+    @property
+    def written(self) -> tuple[int, str]:
+        """Size in bytes and SHA-256 (hex) of the file, once it is closed."""
+        return self._sink.size, self._sink.sha256
 
     def abandon(self) -> None:
         """Ends a file that nobody will read, while its open file is still open."""
@@ -161,7 +168,8 @@ class PartWriter:
         with self._temporary as file:
             self._file.close()
             rows = self._file.rows
-            stored = self._store(file, ".parquet")
+            file.seek(0)
+            stored = self._put(file, *self._file.written, ".parquet")
         index = self._store_bytes(encode(concat(self._indexes)), ".index.parquet")
         self.parts.append(
             RowsBackup(
@@ -184,16 +192,6 @@ class PartWriter:
             self._temporary.close()
         self._temporary = self._file = self._first = self._last = None
         self._indexes, self._sorted = [], True
-
-    def _store(self, file: BinaryIO, suffix: str) -> StoredObject:
-        file.flush()
-        file.seek(0)
-        digest, size = hashlib.sha256(), 0
-        while data := file.read(CHUNK):
-            digest.update(data)
-            size += len(data)
-        file.seek(0)
-        return self._put(file, size, digest.hexdigest(), suffix)
 
     def _store_bytes(self, data: bytes, suffix: str) -> StoredObject:
         return self._put(data, len(data), hashlib.sha256(data).hexdigest(), suffix)
@@ -226,6 +224,16 @@ def store_object(
     return stored, True
 
 
+@dataclass(frozen=True, slots=True)
+class WrittenFile:
+    """A file of a folder, once it is on the disk."""
+
+    path: Path
+    rows: int
+    bytes: int
+    sha256: str
+
+
 class FolderWriter:
     """Writes rows into files `part-0000.parquet`, … of a folder; several may write into one.
 
@@ -241,7 +249,7 @@ class FolderWriter:
         self._sink: BinaryIO | None = None
         self._file: ParquetFile | None = None
         self._path = folder
-        self.files: list[tuple[Path, int]] = []  # with their rows
+        self.files: list[WrittenFile] = []
 
     def add(self, batch: pa.RecordBatch) -> None:
         """More rows. Raises: OSError."""
@@ -261,9 +269,8 @@ class FolderWriter:
         """Completes the file that is being written, if there is one."""
         if self._file is not None and self._sink is not None:
             self._file.close()
-            self._sink.flush()
             os.fsync(self._sink.fileno())
-            self.files.append((self._path, self._file.rows))
+            self.files.append(WrittenFile(self._path, self._file.rows, *self._file.written))
         self.abandon()
 
     def abandon(self) -> None:

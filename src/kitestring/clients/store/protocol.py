@@ -119,6 +119,34 @@ class HashingReader:
         return self._hash.hexdigest()
 
 
+class HashingWriter:
+    """An open file that is hashed while it is written, from its beginning to its end."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._hash = hashlib.sha256()
+        self.size = 0
+
+    @property
+    def closed(self) -> bool:
+        return self._file.closed
+
+    def write(self, data: bytes | memoryview) -> int:
+        self._hash.update(data)
+        self.size += len(data)
+        return self._file.write(data)
+
+    def tell(self) -> int:
+        return self.size
+
+    def flush(self) -> None:
+        self._file.flush()
+
+    @property
+    def sha256(self) -> str:
+        return self._hash.hexdigest()
+
+
 def sha256_of(store: ObjectStore, key: str) -> tuple[int, str]:
     """Size and SHA-256 (hex) of an object, reading it once in bounded memory.
 

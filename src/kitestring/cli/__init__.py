@@ -126,4 +126,6 @@ def leave(code: int) -> NoReturn:
 
 def main() -> None:
     """The console script's entry point."""
+    # gives what big columns have taken back to the system; read when pyarrow is imported
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     leave(run(cli, sys.argv[1:], "kitestring"))

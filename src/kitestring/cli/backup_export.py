@@ -64,6 +64,6 @@ def export(
     if output == "json":
         click.echo(json.dumps(to_plain(made)))
     else:
-        size = bytes_as_text(made.bytes)
+        size = f"{bytes_as_text(made.bytes)} in {made.seconds:.1f} s"
         click.echo(f"exported {manifest.id} to {folder}: {made.rows:,} rows, {size}")
     return 0

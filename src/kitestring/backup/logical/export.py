@@ -17,6 +17,7 @@ import os
 import secrets
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -71,6 +72,7 @@ class Export:
     folder: str
     collections: tuple[ExportedCollection, ...]
     filter: str = ""
+    seconds: float = 0.0
     schema_version: int = EXPORT_VERSION
 
     @property
@@ -109,6 +111,7 @@ def export(
     filters = {c.name: parse(where, c.schema) if where else None for c in wanted}
     folder = folder.absolute()
     _check_free(folder)
+    begun = time.monotonic()
     beside = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.partial")
     try:
         with stoppable(), lean_memory():
@@ -122,7 +125,7 @@ def export(
                 tuple(done), where,
             )  # fmt: skip
             plain = to_plain(made)
-            del plain["folder"]
+            del plain["folder"], plain["seconds"]
             _write_json(beside / "manifest.json", plain)
             with shielded():
                 if folder.is_dir():
@@ -137,7 +140,7 @@ def export(
     finally:
         with shielded():
             shutil.rmtree(beside, ignore_errors=True)
-    return made
+    return replace(made, seconds=round(time.monotonic() - begun, 3))
 
 
 def _wanted(

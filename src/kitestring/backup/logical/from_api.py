@@ -27,7 +27,7 @@ from kitestring.model.arrow import arrow_schema, arrow_type
 from kitestring.model.collection import CollectionInfo
 from kitestring.model.digest import key_hashes
 
-PAGE = 8 * 1024 * 1024  # bytes of an answer, about
+PAGE = 4 * 1024 * 1024  # bytes of an answer, about
 _MOST = 8192  # rows of a page; servers give 16,384 at most
 _SAMPLE = 64  # rows whose size is looked at
 _FEW = 0.5  # part of a unit's rows below which they are asked for by key

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from io import BytesIO
+from itertools import chain
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import boto3
@@ -26,7 +27,7 @@ from kitestring.clients.store.protocol import (
     sha256_of,
 )
 from kitestring.clients.store.s3_errors import TRANSLATED, AlreadyThere, translated
-from kitestring.clients.store.s3_upload import PART, copy_parts, read_part, upload_parts
+from kitestring.clients.store.s3_upload import PART, copy_parts, parts_of, upload_parts
 from kitestring.clients.store.s3_versions import Version, deleted_versions
 from kitestring.errors import ObjectMissing, StoreError, StoreUnreachable
 
@@ -147,11 +148,14 @@ class S3Store:
                 self._upload(key, BytesIO(data) if isinstance(data, bytes) else data)
 
     def _upload(self, key: str, stream: BinaryIO | HashingReader) -> None:
-        first = read_part(stream.read, PART)
+        parts = parts_of(stream.read)
+        first = next(parts)
         if len(first) < PART:
             self._client.put_object(**self._place(key), Body=first, **self._options)
-        else:
-            upload_parts(self._client, self._place(key), first, stream.read, self._options)
+            return
+        all_parts = chain([first], parts)
+        del first  # a part is in memory once
+        upload_parts(self._client, self._place(key), all_parts, self._options)
 
     def put_new(self, key: str, data: bytes) -> bool:
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -26,36 +26,45 @@ def part_size(number: int) -> int:
     return int(min(PART << ((number - 1) // _SAME_SIZE), _GROWN))
 
 
-def read_part(read: Callable[[int], bytes], size: int) -> bytes:
+def parts_of(read: Callable[[int], bytes]) -> Iterator[bytes]:
+    """A stream in parts, at least one; the last may be shorter, or empty. Nothing else keeps a
+    part in memory."""
+    number = 1
+    while True:
+        size = part_size(number)
+        part = _read_part(read, size)
+        short = len(part) < size
+        yield part
+        del part
+        if short:
+            return
+        number += 1
+
+
+def _read_part(read: Callable[[int], bytes], size: int) -> bytes:
     """`size` bytes of a stream, fewer only at its end."""
-    found = bytearray()
-    while len(found) < size:
-        data = read(size - len(found))
-        if not data:
-            break
+    data = read(size)
+    if not data or len(data) == size:
+        return data
+    found = bytearray(data)
+    while len(found) < size and (data := read(size - len(found))):
         found += data
     return bytes(found)
 
 
 def upload_parts(
-    client: S3Client,
-    place: Place,
-    first: bytes,
-    read: Callable[[int], bytes],
-    options: Mapping[str, Any],
+    client: S3Client, place: Place, parts: Iterator[bytes], options: Mapping[str, Any]
 ) -> None:
-    """Uploads `first` (one whole part) and the rest of a stream. What fails is aborted, so that
-    nothing of it is stored."""
+    """Uploads the parts of a stream (see `parts_of`), of which the first is a whole one. What
+    fails is aborted, so that nothing of it is stored."""
 
     def send(upload: str) -> list[dict[str, Any]]:
-        parts: list[dict[str, Any]] = []
-        data = first
-        while data:
-            number = len(parts) + 1
+        sent: list[dict[str, Any]] = []
+        for number, data in enumerate(filter(None, parts), start=1):
             done: Any = client.upload_part(**place, UploadId=upload, PartNumber=number, Body=data)
-            parts.append(_part(number, done))
-            data = read_part(read, part_size(number + 1))
-        return parts
+            sent.append(_part(number, done))
+            del data  # or it would stay while the next one is read
+        return sent
 
     _multipart(client, place, options, send)
 

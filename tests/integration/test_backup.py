@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +15,7 @@ import yaml
 
 from kitestring.model.backup import BackupManifest, RowDigest
 from kitestring.model.collection import Field, Index, Schema
+from tests.verbs import called, started
 from tests.waiting import compacted, ended
 
 if TYPE_CHECKING:
@@ -242,16 +240,6 @@ def test_no_key_is_lost_by_upserts_while_backups_run(
     ended(milvus, compaction)
 
 
-def kitestring(spec_file: Path, *arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "kitestring", *arguments, "--spec", str(spec_file)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )
-
-
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_a_backup_that_is_stopped_leaves_none_and_blocks_nobody(
     milvus: MilvusServer, make: Callable[..., str], spec_file: Path, number: signal.Signals
@@ -262,8 +250,8 @@ def test_a_backup_that_is_stopped_leaves_none_and_blocks_nobody(
     name = make()
     milvus.upsert(name, rows(0, 2000))
     # so slow that it can't end before the signal comes
-    process = kitestring(
-        spec_file, "backup", "create", "-c", name, "--max-bytes-per-second", "2KiB"
+    process = started(
+        *("backup", "create", "-c", name, "--max-bytes-per-second", "2KiB", "--spec", spec_file)
     )
     assert process.stderr is not None
     for line in process.stderr:
@@ -287,9 +275,8 @@ def test_the_verbs_and_their_exit_codes(
     milvus.upsert(name, rows(0, 100))
 
     def run(*arguments: str) -> tuple[int, str, str]:
-        process = kitestring(spec_file, *arguments)
-        out, err = process.communicate(timeout=120)
-        return process.returncode, out, err
+        done = called(*arguments, "--spec", spec_file)
+        return done.returncode, done.stdout, done.stderr
 
     code, out, err = run("backup", "verify")
     assert (code, "backup create" in err) == (1, True)

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,7 +17,8 @@ import yaml
 from kitestring.model.access import Privilege
 from kitestring.model.backup import BackupManifest
 from kitestring.model.collection import Field, Index, Schema
-from tests.waiting import compacted, ended
+from tests.verbs import called, started
+from tests.waiting import compacted, ended, until
 
 if TYPE_CHECKING:
     from kitestring.backup.catalog import Catalog
@@ -399,16 +397,6 @@ def test_an_object_that_vanishes_in_the_middle_of_a_copy_is_no_hole(
     assert backed_up(spec_file, milvus, name).rows == 100
 
 
-def kitestring(spec_file: Path, *arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "kitestring", *arguments, "--spec", str(spec_file)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )
-
-
 def test_a_backup_is_watched_and_cancelled(
     milvus: MilvusServer, make: Callable[..., str], spec_file: Path
 ) -> None:
@@ -424,12 +412,12 @@ def test_a_backup_is_watched_and_cancelled(
         )
 
     def run(*arguments: str) -> tuple[int, str, str]:
-        process = kitestring(spec_file, *arguments)
-        out, err = process.communicate(timeout=120)
-        return process.returncode, out, err
+        done = called(*arguments, "--spec", spec_file)
+        return done.returncode, done.stdout, done.stderr
 
     assert run("backup", "watch")[0] == 0
-    slow = kitestring(spec_file, "backup", "create", "-c", name, "--max-bytes-per-second", "2KiB")
+    on = ("--spec", spec_file)
+    slow = started("backup", "create", "-c", name, "--max-bytes-per-second", "2KiB", *on)
     try:
         assert slow.stderr is not None
         said = []
@@ -438,11 +426,16 @@ def test_a_backup_is_watched_and_cancelled(
             if "segments," in line:
                 break
         assert slow.poll() is None, said
-        code, out, _ = run("backup", "watch", "--once", "-o", "json")
-        seen = json.loads(out)
-        assert (code, seen["status"], seen["job"]["collection"]) == (0, "running", name)
-        assert seen["job"]["bytes_total"] > 500_000
-        watcher = kitestring(spec_file, "backup", "watch")
+
+        def looked() -> dict[str, Any]:
+            code, out, _ = run("backup", "watch", "--once", "-o", "json")
+            seen: dict[str, Any] = json.loads(out)
+            assert (code, seen["status"]) == (0, "running")
+            return seen["job"]  # type: ignore[no-any-return]
+
+        until(lambda: looked()["bytes_total"] > 500_000)
+        assert looked()["collection"] == name
+        watcher = started("backup", "watch", *on)
         code, out, err = run("backup", "cancel")
         assert (code, "is stopped" in out) == (0, True), err
         slow.communicate(timeout=60)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import yaml
 from kitestring.clients.milvus.client import MilvusServer
 from kitestring.local.config import is_free
 from kitestring.spec.loaded import LoadedSpec
+from tests.verbs import called
 
 pytestmark = pytest.mark.server
 SpecFor = Callable[..., LoadedSpec]
@@ -28,20 +27,6 @@ VERBS_THAT_CONNECT = [
     ["search", "what", "--collection", "docs"],
     ["ingest", "corpus", "--collection", "docs"],
 ]
-
-
-def kitestring(
-    *arguments: str, cwd: Path, env: dict[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "kitestring", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=cwd,
-        env=env,
-        timeout=120,
-    )
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +55,7 @@ def test_a_server_that_does_not_answer(
     (tmp_path / "corpus" / "a.txt").write_text("A kite flies.")
     spec = elsewhere(spec_for({"name": "docs"}), f"http://127.0.0.1:{nobody}")
 
-    done = kitestring(*verb, "--spec", str(spec), cwd=tmp_path)
+    done = called(*verb, "--spec", str(spec), cwd=tmp_path)
 
     assert (done.returncode, done.stdout) == (1, "")
     assert f"error: no Milvus answers at http://127.0.0.1:{nobody}" in done.stderr
@@ -96,7 +81,7 @@ def test_a_wrong_token(verb: list[str], spec_for: SpecFor, guarded: str, tmp_pat
     token.write_text("root:wrong")
     spec = elsewhere(spec_for({"name": "docs"}), guarded, token)
 
-    done = kitestring(*verb, "--spec", str(spec), cwd=tmp_path)
+    done = called(*verb, "--spec", str(spec), cwd=tmp_path)
 
     assert (done.returncode, done.stdout) == (1, "")
     assert "connection.token" in done.stderr
@@ -109,7 +94,7 @@ def test_the_right_token(spec_for: SpecFor, guarded: str, tmp_path: Path) -> Non
     token.write_text("root:Milvus\n")
     spec = elsewhere(spec_for({"name": "docs"}), guarded, token)
 
-    done = kitestring("drift", "--spec", str(spec), "--only", "schema", cwd=tmp_path)
+    done = called("drift", "--spec", str(spec), "--only", "schema", cwd=tmp_path)
 
     assert done.returncode == 2, done.stderr
     assert "schema.missing-collection" in done.stdout
@@ -118,7 +103,7 @@ def test_the_right_token(spec_for: SpecFor, guarded: str, tmp_path: Path) -> Non
 def test_a_secret_that_is_not_there(spec_for: SpecFor, guarded: str, tmp_path: Path) -> None:
     spec = elsewhere(spec_for({"name": "docs"}), guarded, tmp_path / "no-such-file")
 
-    done = kitestring("drift", "--spec", str(spec), cwd=tmp_path)
+    done = called("drift", "--spec", str(spec), cwd=tmp_path)
 
     assert done.returncode == 1
     assert "no-such-file" in done.stderr
@@ -131,7 +116,7 @@ def test_an_embedder_of_another_dimension_than_the_collection(
     loaded = spec_for({"name": name})
     (tmp_path / "a.txt").write_text("A kite flies.")
     assert (
-        kitestring(
+        called(
             *("ingest", "a.txt", "--collection", name, "--spec", str(loaded.file)), cwd=tmp_path
         ).returncode
         == 0
@@ -141,7 +126,7 @@ def test_an_embedder_of_another_dimension_than_the_collection(
     loaded.file.write_text(yaml.safe_dump(document))
     (tmp_path / "b.txt").write_text("Another one does not.")
 
-    done = kitestring(
+    done = called(
         *("ingest", "b.txt", "--collection", name, "--spec", str(loaded.file)), cwd=tmp_path
     )
 
@@ -162,7 +147,7 @@ def test_a_broken_pdf_is_named_and_the_rest_is_written(
     (folder / "fine.txt").write_text("A kite flies.")
     (folder / "broken.pdf").write_bytes(b"%PDF-1.7\n1 0 obj <<")
 
-    done = kitestring(
+    done = called(
         *("ingest", str(folder), "--collection", name, "--spec", str(loaded.file)), cwd=tmp_path
     )
 

@@ -10,19 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from kitestring.cli import cli, run
 from kitestring.clients.milvus.client import wait_until
 from kitestring.drift import detect
 from kitestring.errors import KitestringError
 from kitestring.model.collection import Index
 from kitestring.model.digest import DYNAMIC_FIELD
+from tests.verbs import kitestring
 
 ROOT = Path(__file__).parents[2]
 NO_BACKUP = {"backup": None, "objectives": None}  # other tests look at backups
-
-
-def kitestring(*arguments):
-    return run(cli, [str(a) for a in arguments], "kitestring")
 
 
 @pytest.fixture

@@ -11,18 +11,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from kitestring.cli import cli, run
 from kitestring.clients.milvus.client import MilvusServer, wait_until
 from kitestring.drift import detect
 from kitestring.errors import LedgerUnreadable
 from kitestring.ingest.ledger import LEDGER_FILE
 from kitestring.spec.load import load
+from tests.verbs import kitestring
 
 NO_BACKUP = {"backup": None, "objectives": None}
-
-
-def kitestring(*arguments):
-    return run(cli, [str(a) for a in arguments], "kitestring")
 
 
 def ingest(loaded, name, folder, documents=3):

@@ -13,7 +13,6 @@ import stamina
 
 from kitestring.canary.sample import choose
 from kitestring.canary.store import sign_off_file
-from kitestring.cli import cli, run
 from kitestring.clients.embedder.hashing import HashingEmbedder
 from kitestring.clients.milvus.waiting import wait_until
 from kitestring.drift import detect
@@ -21,13 +20,10 @@ from kitestring.enforce.embedding import check_models
 from kitestring.ingest.ensure import ensure_collection
 from kitestring.spec.models import HashingModel
 from tests.integration.report_schema import published
+from tests.verbs import kitestring
 
 NO_BACKUP = {"backup": None, "objectives": None}
 WORDS = [f"{a}{b}" for a in ("ka", "lo", "mi", "te", "ru") for b in ("ne", "sto", "ver", "dal")]
-
-
-def kitestring(*arguments):
-    return run(cli, [str(a) for a in arguments], "kitestring")
 
 
 def hashing(dimension=64, **options):

@@ -8,17 +8,13 @@ import numpy as np
 import pytest
 import yaml
 
-from kitestring.cli import cli, run
 from kitestring.drift import detect
 from tests.integration.report_schema import published
+from tests.verbs import kitestring
 
 pytestmark = pytest.mark.server
 
 TOPICS = 24
-
-
-def kitestring(*arguments):
-    return run(cli, [str(a) for a in arguments], "kitestring")
 
 
 def found(loaded):

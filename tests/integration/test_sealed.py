@@ -16,6 +16,7 @@ import yaml
 
 from kitestring.model.collection import Field, Index, Schema
 from kitestring.model.digest import digest_batches
+from tests.verbs import kitestring
 
 if TYPE_CHECKING:
     from kitestring.clients.milvus.client import MilvusServer
@@ -81,12 +82,6 @@ def spec(tmp_path: Path, stack: StackState, stack_data: Path) -> Path:
     }
     file.write_text(yaml.safe_dump(document))
     return file
-
-
-def kitestring(*arguments: str) -> int:
-    from kitestring.cli import cli, run
-
-    return run(cli, arguments, "kitestring")
 
 
 @pytest.mark.parametrize("method", ["physical", "logical"])

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from kitestring.cli import cli, run
 from kitestring.drift import run_drift
 from kitestring.errors import ServerUnreachable
 from kitestring.model.finding import Severity
+from tests.verbs import kitestring
 
 ROOT = Path(__file__).parents[3]
 
@@ -33,10 +33,6 @@ def observed(monkeypatch, clean):
     monkeypatch.setattr("kitestring.drift.detect", detect)
     monkeypatch.setattr("kitestring.drift.baseline.detect", detect)
     return asked
-
-
-def kitestring(*arguments):
-    return run(cli, [str(a) for a in arguments], "kitestring")
 
 
 def test_clean(spec_from, observed, capsys):

@@ -240,6 +240,7 @@ def test_a_damaged_object_fails_the_drill(
     assert made.drill() == 2
     record = made.newest
     assert not record.passed
+    assert record.rto is None  # nothing answered
     assert "damaged" in " ".join(record.notes)
     assert not any(o.met for o in record.objectives if o.name in ("rto", "rows", "content"))
 

@@ -162,7 +162,7 @@ def summary_of(record: DrillRecord) -> DrillSummary:
         started_at=record.started_at,
         passed=record.passed,
         rpo_seconds=record.rpo_seconds,
-        rto_seconds=record.rto_seconds,
+        rto_seconds=record.rto,
         phases={phase.name: phase.seconds for phase in record.phases},
         full_seconds=record.full_seconds,
         sampled=record.sampled,

@@ -67,6 +67,7 @@ class Progress:
             full_seconds=full,
             bytes=manifest.bytes,
             method=manifest.method,
+            answered=self.answered,
             sampled=self.sampled,
             differences=self.differences or (),
         )

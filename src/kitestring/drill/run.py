@@ -229,7 +229,8 @@ def _restore(progress: Progress, standing: Standing, plan: _Plan) -> None:
         progress.differences = tuple(access_differences(standing.target.admin, wanted))
     elif manifest.access is not None:
         progress.notes.append("users, roles and grants were not compared: the target has others")
-    plan.tell(f"first right answer after {rto_seconds(progress.phases):.1f} s")
+    if progress.answered:
+        plan.tell(f"first right answer after {rto_seconds(progress.phases):.1f} s")
 
 
 def _compare(

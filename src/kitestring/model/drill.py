@@ -82,6 +82,13 @@ class DrillRecord:
     sampled: float | None = None  # the part of the rows that was restored; None for all
     differences: tuple[str, ...] = ()  # of users, roles and grants, in words
     method: str = "physical"  # of the backup
+    answered: bool | None = None  # the copy gave a right answer; None in older records
+
+    @property
+    def rto(self) -> float | None:
+        """Seconds to the first right answer; None where there was none."""
+        reached = any(p.name in ("first_answer", "first_query") for p in self.phases)
+        return self.rto_seconds if reached and self.answered is not False else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +98,7 @@ class DrillSummary:
     started_at: int
     passed: bool
     rpo_seconds: float
-    rto_seconds: float
+    rto_seconds: float | None  # None: it gave no right answer
     phases: Mapping[str, float] = field(default_factory=dict)
     readable: bool = True  # False: the record could not be read; it then counts as not passed
     problem: str = ""

@@ -11,9 +11,10 @@ from kitestring.model.codec import to_plain
 from kitestring.model.drill import CollectionScore, DrillRecord, DrillSummary, Recall
 from kitestring.render.html import render_page
 from kitestring.render.markdown import plain
-from kitestring.render.words import duration, plural, when
+from kitestring.render.words import duration, plural, rto_words, when
 
 LIST_VERSION = 1
+NO_ANSWER = "the restored copy gave no right answer"
 PHASE_LABELS = {
     "target": "start of the target",
     "copy": "copy",
@@ -62,7 +63,9 @@ def phase_rows(record: DrillRecord) -> list[tuple[str, float, str]]:
 
 def times_words(record: DrillRecord) -> str:
     """The two instants of a restore: its first right answer, and its indexes."""
-    text = f"first right answer after {duration(record.rto_seconds)}"
+    if record.rto is None:
+        return NO_ANSWER
+    text = f"first right answer after {duration(record.rto)}"
     if record.full_seconds is None:
         return f"{text}, with its indexes ready"
     return f"{text}, indexes ready after {duration(record.full_seconds)}"
@@ -98,6 +101,7 @@ def page_values() -> dict[str, Any]:
         "axis_start": axis_start,
         "phase_rows": phase_rows,
         "target_seconds": target_seconds,
+        "rto_words": rto_words,
         "times_words": times_words,
         "outcome_of": outcome_of,
         "recall_words": recall_words,
@@ -115,7 +119,7 @@ def _text(record: DrillRecord) -> Iterator[str]:
     yield f"  started  {when(record.started_at)}"
     yield f"  RPO      {duration(record.rpo_seconds)}  (the backup holds every write up to"
     yield f"           {when(record.boundary)})"
-    yield f"  RTO      {duration(record.rto_seconds)}  ({times_words(record)})"
+    yield f"  RTO      {rto_words(record.rto)}  ({times_words(record)})"
     parts = ", ".join(f"{label} {text}" for label, _, text in phase_rows(record))
     yield f"  phases   {parts or 'none was reached'}"
     standing = target_seconds(record)
@@ -164,7 +168,7 @@ def _markdown(record: DrillRecord) -> Iterator[str]:
     yield (
         f"Backup `{record.backup}` of `{record.cluster}`, Milvus {plain(record.server_version)}, "
         f"{when(record.started_at)}. RPO {duration(record.rpo_seconds)}, "
-        f"RTO {duration(record.rto_seconds)}: {times_words(record)}."
+        f"RTO {rto_words(record.rto)}: {times_words(record)}."
     )
     yield from ("", "| Objective | Wanted | Measured | |", "|---|---|---|---|")
     for o in record.objectives:
@@ -203,7 +207,7 @@ def drills_text(drills: Sequence[DrillSummary]) -> str:
             continue
         lines.append(
             f"{drill.id:24}  {when(drill.started_at):23}  {outcome_of(drill):10}  "
-            f"{duration(drill.rpo_seconds):>12}  {duration(drill.rto_seconds):>12}  {drill.backup}"
+            f"{duration(drill.rpo_seconds):>12}  {rto_words(drill.rto_seconds):>12}  {drill.backup}"
         )
     return "\n".join(lines) + "\n"
 

@@ -13,7 +13,7 @@ from kitestring.model.drill import OLDER_PHASES, PHASES, DrillRecord, DrillSumma
 from kitestring.render.charts import BYTES, SECONDS, Scale, colour, scale
 from kitestring.render.drill import PHASE_LABELS, drills_text, in_rto, page_values
 from kitestring.render.html import render_page
-from kitestring.render.words import data_size, duration, plural, when
+from kitestring.render.words import data_size, duration, plural, rto_words, when
 from kitestring.spec.models import Objectives
 
 HISTORY_VERSION = 1
@@ -158,15 +158,12 @@ def rto_chart(records: Sequence[DrillRecord]) -> Chart | None:
             label = f"{PHASE_LABELS.get(phase.name, phase.name)} {duration(phase.seconds)}"
             pieces.append(Piece(at, width, kinds[phase.name], label))
             at += width
-        text = duration(record.rto_seconds)
-        if not all(in_rto(record, p.name) for p in record.phases if p.name != "target"):
-            text += f" / {duration(_all(record))}"
-        rows.append(
-            Row(
-                _named(record), tuple(pieces), text, axis.percent(record.rto_seconds),
-                not record.passed,
-            )
-        )  # fmt: skip
+        text, mark = rto_words(record.rto), None
+        if record.rto is not None:
+            mark = axis.percent(record.rto)
+            if not all(in_rto(record, p.name) for p in record.phases if p.name != "target"):
+                text += f" / {duration(_all(record))}"
+        rows.append(Row(_named(record), tuple(pieces), text, mark, not record.passed))
     legend = tuple((kinds[name], PHASE_LABELS[name]) for name in names)
     return Chart(tuple(rows), legend, axis)
 

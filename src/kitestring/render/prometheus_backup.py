@@ -119,7 +119,8 @@ def drill_gauges(
         text = "RPO of the newest drill: its start minus the boundary"
         yield Gauge("kitestring_drill_rpo_seconds", text, [(mine, d.rpo_seconds)])
         text = "RTO of the newest drill: the phases after the target stood"
-        yield Gauge("kitestring_drill_rto_seconds", text, [(mine, d.rto_seconds)])
+        rto = [] if d.rto_seconds is None else [(mine, d.rto_seconds)]
+        yield Gauge("kitestring_drill_rto_seconds", text, rto)
         phases = [({**mine, "phase": name}, s) for name, s in d.phases.items()]
         text = "Time of each phase of the newest drill"
         yield Gauge("kitestring_drill_phase_duration_seconds", text, phases)

@@ -15,7 +15,7 @@ from kitestring.model.drill import DrillSummary
 from kitestring.model.snapshot import ObservedCollection, Snapshot
 from kitestring.render.findings import console_for
 from kitestring.render.json import collection_facts
-from kitestring.render.words import duration, plural, when
+from kitestring.render.words import duration, plural, rto_words, when
 from kitestring.spec.loaded import LoadedSpec
 
 STATUS_SCHEMA_VERSION = 1
@@ -234,7 +234,7 @@ def _drill_text(snapshot: Snapshot) -> str:
     verdict = "passed" if newest.passed else "failed"
     return (
         f"{newest.id} {verdict} {_ago(newest.started_at, snapshot)}: "
-        f"RPO {duration(newest.rpo_seconds)}, RTO {duration(newest.rto_seconds)}"
+        f"RPO {duration(newest.rpo_seconds)}, RTO {rto_words(newest.rto_seconds)}"
     )
 
 

@@ -27,6 +27,11 @@ def duration(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
+def rto_words(seconds: float | None) -> str:
+    """An RTO; `none` where the restored copy gave no right answer."""
+    return "none" if seconds is None else duration(seconds)
+
+
 def age(seconds: float) -> str:
     """One unit for columns: `12s`, `5m`, `30h`, `9d`."""
     for unit, size in (("d", 86400.0), ("h", 3600.0), ("m", 60.0)):

@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from kitestring.backup.drill_history import summary_of
 from kitestring.model.backup import BackupSummary
 from kitestring.model.codec import from_plain
 from kitestring.model.collection import CollectionInfo, Schema
@@ -33,6 +34,7 @@ from kitestring.render.drill import (
     drills_json,
     drills_text,
 )
+from kitestring.render.prometheus_backup import drills_as_metrics
 from kitestring.render.report import model_rows, outcome, report_page
 
 RECORD = DrillRecord(
@@ -297,3 +299,20 @@ def test_rows_by_model_are_sorted_by_size() -> None:
     ((name, bars),) = model_rows(report())
     assert name == "docs_v1"
     assert [(label, text) for label, _, text, _ in bars] == [("good@1", "5,100"), ("bad@1", "20")]
+
+
+def test_a_copy_that_never_answered_has_no_rto() -> None:
+    phases = (Phase("target", 4.0), Phase("copy", 0.3))
+    broken = replace(FAILED, phases=phases, rto_seconds=0.3, collections=(), answered=False)
+    assert "RTO      none  (the restored copy gave no right answer)" in drill_text(broken)
+    assert "RTO none: the restored copy gave no right answer" in drill_markdown(broken)
+    page = drill_html(broken)
+    assert "gave no right answer" in page
+    assert "right answer after" not in drill_text(broken) + page
+    # phases that ended without one
+    wrong = replace(RECORD, answered=False)
+    assert (wrong.rto, RECORD.rto, replace(RECORD, answered=True).rto) == (None, 9.0, 9.0)
+    summary = summary_of(broken)
+    assert summary.rto_seconds is None
+    assert re.search(r"failed .* none  20250131T010000Z", drills_text([summary]))
+    assert "rto_seconds" not in drills_as_metrics("local", [summary], broken)

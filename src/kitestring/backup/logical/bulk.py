@@ -87,7 +87,7 @@ def import_parts(
             ]
             running[milvus.start_import(name, task.partition, paths)] = count
             rows += count
-            tell(f"{name}: {rows:,} of {backup.digest.rows:,} rows are staged")
+            tell(f"{backup.name}: {rows:,} of {backup.digest.rows:,} rows are staged")
         _await(milvus, name, running)
     finally:
         with shielded():

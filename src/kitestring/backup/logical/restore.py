@@ -81,7 +81,7 @@ def _restore(
         done += rows
         if time.monotonic() - told > 5.0:
             told = time.monotonic()
-            tell(f"{name}: {done:,} of {total:,} rows")
+            tell(f"{backup.name}: {done:,} of {total:,} rows")
     _check(name, done, total)
     milvus.flush(name)
     return done

@@ -33,7 +33,8 @@ def _integration() -> Any:
 _fixtures = _integration()
 stack_data, stack = _fixtures.stack_data, _fixtures.stack
 milvus, spec_for = _fixtures.milvus, _fixtures.spec_for
-DIMENSION: int = _fixtures.MODEL["dimension"]
+MODEL, INDEX, SETTINGS = _fixtures.MODEL, _fixtures.INDEX, _fixtures.SETTINGS
+DIMENSION: int = MODEL["dimension"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -6,6 +6,7 @@ it does the real one.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -16,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.ansible.conftest import lines
+from tests.hearing import http_server, smtp_server
 from tests.waiting import until
 
 CRON = "tests/ansible/cron_entry.yml"
@@ -203,8 +205,26 @@ def as_cron(line: str) -> int:
 )
 def test_a_real_daemon_runs_the_line_and_somebody_is_told(play, spec, table, tmp_path):
     """Debian's cron, in a mount namespace in which the crontab is the test's own."""
-    day2 = 'day2: {notify: [sh, -c, "cat >told"]}\n'
-    spec.write_text(SPEC.replace(SPEC[SPEC.index("day2:") :], day2))
+    with smtp_server() as box, http_server() as posted:
+        mail = {"to": ["a@example.com"], "sender": "k@example.com", "port": box.port}
+        day2 = {
+            "notify": ["sh", "-c", "cat >told"],
+            "mail": {**mail, "host": "127.0.0.1"},
+            "webhook": {"url": posted.url},
+        }
+        line = f"day2: {json.dumps(day2)}\n"
+        spec.write_text(SPEC.replace(SPEC[SPEC.index("day2:") :], line))
+        run_by_cron(play, spec, table, tmp_path, lambda: box.messages and posted.documents)
+        said = "kitestring backup of test ended with exit code 1"
+        assert said in (spec.parent / "told").read_text()
+        assert said in box.messages[0]["Subject"]
+        assert "127.0.0.1:1" in box.messages[0].get_payload()
+        assert posted.documents[0]["subject"].startswith(said)
+        assert posted.documents[0]["exit_code"] == 1
+
+
+def run_by_cron(play, spec, table, tmp_path, told):
+    """Lets cron run the entry until `told()`, and looks at what is left of the run."""
     assert play(CRON, spec, variables=["compaction_wanted=false"]).code == 0
     (line,) = lines(table)
     spool = tmp_path / "spool"
@@ -222,11 +242,9 @@ def test_a_real_daemon_runs_the_line_and_somebody_is_told(play, spec, table, tmp
         ["unshare", "--mount", "--propagation", "private", "sh", "-c", private]
     )
     try:
-        told = spec.parent / "told"
-        until(told.is_file, timeout=150)
+        until(told, timeout=150)
         record = spec.parent / "state" / "schedules" / "backup.json"
         assert '"exit_code": 1' in record.read_text()
-        assert "kitestring backup of test ended with exit code 1" in told.read_text()
         log = (spec.parent / "state" / "logs" / "backup" / "backup.log").read_text()
         assert "127.0.0.1:1" in log
         metrics = record.with_name("kitestring_test_backup.prom").read_text()

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -13,46 +11,39 @@ import pytest
 from kitestring.backup.create import create_backup
 from kitestring.clients.milvus.connect import connect
 from tests.ansible.conftest import PlayFor
+from tests.hearing import Mailbox, Posted, http_server, smtp_server
 
 DRIFT = "playbooks/drift.yml"
-Posted = tuple[str, list[dict[str, Any]]]
 
 
 @pytest.fixture
 def webhook() -> Iterator[Posted]:
-    """A URL, and the documents that were posted to it."""
-    posted: list[dict[str, Any]] = []
-
-    class Hook(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            posted.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(204)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            """Quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Hook)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/hook", posted
-    server.shutdown()
-    server.server_close()
+    with http_server() as posted:
+        yield posted
 
 
 @pytest.fixture
-def cluster(spec_for: Any, unique: Any, filled: Any) -> Any:
+def mailbox() -> Iterator[Mailbox]:
+    with smtp_server() as box:
+        yield box
+
+
+@pytest.fixture
+def cluster(spec_for: Any, unique: Any, filled: Any, mailbox: Mailbox, webhook: Posted) -> Any:
     """A cluster that is as its spec says, with a backup; without a ledger and a drill."""
-    loaded = spec_for({"name": unique()})
+    mail = {"to": ["ops@example.com"], "sender": "kitestring@example.com", "port": mailbox.port}
+    told = {"mail": {**mail, "host": "127.0.0.1"}, "webhook": {"url": webhook.url}}
+    loaded = spec_for({"name": unique()}, day2=told)
     filled(loaded)
     with connect(loaded) as milvus:
         create_backup(loaded, milvus)
     return loaded
 
 
-def test_drift_is_reported_posted_and_fails(
-    cluster: Any, milvus: Any, play: PlayFor, webhook: Posted
+def test_drift_is_reported_posted_mailed_and_fails(
+    cluster: Any, milvus: Any, play: PlayFor, webhook: Posted, mailbox: Mailbox
 ) -> None:
-    url, posted = webhook
+    url, posted = webhook.url, webhook.documents
     page = cluster.state_dir.parent / "drift.html"
     variables = [
         f"drift_webhook={url}",
@@ -76,10 +67,19 @@ def test_drift_is_reported_posted_and_fails(
     assert told["verdict"] == "fail"
     assert [f["check"] for f in told["findings"]] == ["load.state"]
     assert "load.state" in page.read_text()
+    assert mailbox.messages == []
 
-    only_told = play(DRIFT, cluster.file, variables=[*variables, '{"drift_fail": false}'])
-    assert only_told.code == 0
-    assert len(posted) == 2
+    # whom the spec names, beside the URL of the play
+    told = json.dumps({"drift_fail": False, "drift_notify": True})
+    only_told = play(DRIFT, cluster.file, variables=[*variables, told])
+    assert only_told.code == 0, only_told.output
+    assert only_told.changed == 0
+    assert [sorted(document) for document in posted[1:]] == [
+        ["findings", "spec", "verdict"], ["cluster", "schema_version", "subject", "text"]
+    ]  # fmt: skip
+    (message,) = mailbox.messages
+    assert message["Subject"] == "kitestring drift: fail on localhost"
+    assert cluster.spec.collections[0].name in message.get_payload()
 
 
 def test_an_upgrade_is_refused_for_its_path_and_for_what_was_never_drilled(

@@ -122,7 +122,7 @@ def test_a_host_is_prepared_and_kept(
         }
 
         def run() -> Play:
-            unneeded = "embedding,reconcile,drill"
+            unneeded = "observe,embedding,reconcile,drill"
             done = over("tests/ansible/ops.yml", {"north": variables}, "--skip-tags", unneeded)
             assert done.code == 0, done.output
             return done

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 from importlib.resources import files
@@ -316,3 +318,15 @@ def test_prometheus(dirty, loaded, clean):
     assert calm[of("embedding.model-mismatch", "fail", "open")] == 0
     for line in text.splitlines():
         assert re.fullmatch(r"# (HELP|TYPE) \w+ .+|\w+\{[^{}]*\} [0-9.e+-]+", line), line
+
+
+@pytest.mark.skipif(not shutil.which("promtool"), reason="no promtool (Debian: prometheus)")
+def test_promtool_has_nothing_to_say(dirty, loaded, clean):
+    for report in (dirty, run_drift(loaded, clean)):
+        ran = subprocess.run(
+            ["promtool", "check", "metrics"],
+            input=rendered_drift(report, "prometheus"),
+            capture_output=True,
+            text=True,
+        )
+        assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")

@@ -75,6 +75,25 @@ def milvus(stack: StackState) -> Iterator[MilvusServer]:
 
 
 @pytest.fixture
+def spec_file(tmp_path: Path, stack: StackState, stack_data: Path) -> Path:
+    """A spec of the session's server, without collections; backups go to a directory."""
+    import yaml
+
+    assert stack.port
+    document = {
+        "version": 1,
+        "cluster": {"name": "test"},
+        "connection": {"embedded": str(stack_data), "timeout": "20s"},
+        "state": "state",
+        "storage": {"type": "embedded"},
+        "backup": {"store": {"type": "local", "path": "backups"}, "method": "physical"},
+    }
+    file = tmp_path / "cluster.yaml"
+    file.write_text(yaml.safe_dump(document))
+    return file
+
+
+@pytest.fixture
 def spec_for(
     tmp_path: Path, stack: StackState, stack_data: Path, milvus: MilvusServer
 ) -> Iterator[SpecFor]:

@@ -94,26 +94,6 @@ def make(milvus: MilvusServer, unique: Callable[[str], str]) -> Iterator[Callabl
             milvus.drop_collection(found)
 
 
-@pytest.fixture
-def spec_file(tmp_path: Path, stack: StackState, stack_data: Path) -> Path:
-    """A spec of the session's server, without collections; backups go to a directory."""
-    assert stack.port
-    file = tmp_path / "cluster.yaml"
-    file.write_text(
-        yaml.safe_dump(
-            {
-                "version": 1,
-                "cluster": {"name": "test"},
-                "connection": {"embedded": str(stack_data), "timeout": "20s"},
-                "state": "state",
-                "storage": {"type": "embedded"},
-                "backup": {"store": {"type": "local", "path": "backups"}, "method": "physical"},
-            }
-        )
-    )
-    return file
-
-
 def backed_up(spec_file: Path, milvus: MilvusServer, name: str) -> BackupManifest:
     from kitestring.backup.create import create_backup
     from kitestring.spec.load import load

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-import yaml
 
 from kitestring.model.access import Privilege
 from kitestring.model.backup import BackupManifest
@@ -100,21 +99,6 @@ def bits(start: int, stop: int) -> list[dict[str, Any]]:
     return [
         {"id": n - 50, "v": np.int64(n * 7919).tobytes(), **scalars(n)} for n in range(start, stop)
     ]
-
-
-@pytest.fixture
-def spec_file(tmp_path: Path, stack: StackState, stack_data: Path) -> Path:
-    file = tmp_path / "cluster.yaml"
-    document = {
-        "version": 1,
-        "cluster": {"name": "test"},
-        "connection": {"embedded": str(stack_data), "timeout": "20s"},
-        "state": "state",
-        "storage": {"type": "embedded"},
-        "backup": {"store": {"type": "local", "path": "backups"}, "method": "physical"},
-    }
-    file.write_text(yaml.safe_dump(document))
-    return file
 
 
 @pytest.fixture

@@ -19,20 +19,11 @@ def ingest_progress(
     *, quiet: bool = False, console: Console | None = None
 ) -> Iterator[Callable[[Progress], None] | None]:
     """Gives the callback to be told of progress, or None where no bar is to be shown."""
-    console = console or Console(stderr=True)
-    if quiet or not console.is_terminal:
-        yield None
-        return
-    bar = Bar(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("documents  {task.fields[rows]:,} rows  {task.fields[rate]:,.0f} rows/s"),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-    )
-    with bar:
+    told = "documents  {task.fields[rows]:,} rows  {task.fields[rate]:,.0f} rows/s"
+    with _bar(told, quiet, console) as bar:
+        if bar is None:
+            yield None
+            return
         task = bar.add_task("ingest", total=None, rows=0, rate=0.0)
         start = time.monotonic()
 
@@ -54,23 +45,27 @@ def copy_progress(
     *, quiet: bool = False, console: Console | None = None
 ) -> Iterator[Callable[[CopyProgress], None] | None]:
     """The same for the copy of a re-embedding, in rows."""
-    console = console or Console(stderr=True)
-    if quiet or not console.is_terminal:
-        yield None
-        return
-    bar = Bar(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("rows  {task.fields[embedded]:,} embedded"),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-    )
-    with bar:
+    with _bar("rows  {task.fields[embedded]:,} embedded", quiet, console) as bar:
+        if bar is None:
+            yield None
+            return
         task = bar.add_task("copy", total=None, embedded=0)
 
         def show(now: CopyProgress) -> None:
             bar.update(task, completed=now.seen, total=now.total, embedded=now.embedded)
 
         yield show
+
+
+@contextmanager
+def _bar(told: str, quiet: bool, console: Console | None) -> Iterator[Bar | None]:
+    """A bar that tells `told` beside its numbers; None where nobody would see it."""
+    console = console or Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Bar(
+        *columns, TextColumn(told), TimeElapsedColumn(), console=console, transient=True
+    ) as bar:
+        yield bar

@@ -110,6 +110,7 @@ docs: $(STAMP)
 	$(BIN)/kitestring spec reference > docs/reference/spec.md
 	$(BIN)/kitestring spec schema > docs/reference/spec.schema.json
 	$(BIN)/kitestring checks reference --to docs/reference
+	$(BIN)/python -m kitestring.cli.reference > docs/reference/commands.md
 
 lock: $(STAMP)
 	echo uv | $(BIN)/uv pip compile -q - --generate-hashes --no-emit-index-url --no-header \

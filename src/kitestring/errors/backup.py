@@ -38,7 +38,7 @@ class ImportRefused(BackupError):
 class ManifestUnreadable(BackupError):
     """A manifest is missing, cut short or tampered with."""
 
-    code = "backup.manifest-unreadable"
+    code, exit_code = "backup.manifest-unreadable", 2
 
 
 class BackupDamaged(BackupError):

@@ -100,6 +100,18 @@ def test_a_manifest_of_a_later_version_without_a_summary_is_named(
     assert "writes it" not in problem
 
 
+@pytest.mark.parametrize("verb", ["verify", "show", "export"])
+def test_a_changed_manifest_is_a_failed_check(
+    loaded: LoadedSpec, two: tuple[BackupManifest, BackupManifest], verb: str, tmp_path: Path
+) -> None:
+    path = folder(loaded, two[1]) / "manifest.json"
+    path.write_text(path.read_text().replace('"rows": 40', '"rows": 41'))
+    more = ["--to", str(tmp_path / "out")] if verb == "export" else []
+    asked = ["backup", verb, two[1].id, *more, "--spec", str(loaded.file)]
+    assert run(cli, asked, "kitestring") == 2
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_store_that_is_a_file_is_named(server: Any, loaded: LoadedSpec) -> None:
     loaded.resolve("backups").write_text("")
     with pytest.raises(StoreUnreachable, match="is a file") as error:

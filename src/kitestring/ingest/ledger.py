@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kitestring.clients.lease import Owner, this_process
+from kitestring.clients.sqlite import transaction
 from kitestring.errors import LedgerBusy
 from kitestring.ingest import ledger_lease as lease
 from kitestring.ingest.ledger_reader import LedgerDocument as LedgerDocument
@@ -265,15 +266,8 @@ class Ledger(LedgerReader):
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        with self._guard():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-            except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
+        with self._guard(), transaction(self._db):
+            yield
 
 
 def ledger_file(loaded: LoadedSpec) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
+from kitestring.clients.sqlite import transaction
 from kitestring.errors import LedgerUnreadable
 
 LEDGER_VERSION = 2
@@ -54,8 +55,7 @@ def prepare(db: sqlite3.Connection, where: str, cluster: str) -> None:
     """
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = NORMAL")  # in WAL mode, safe against a killed process
-    db.execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(db):
         version = int(db.execute("PRAGMA user_version").fetchone()[0])
         if version == 0:
             _run(db, _TABLES)
@@ -64,11 +64,6 @@ def prepare(db: sqlite3.Connection, where: str, cluster: str) -> None:
         if version < LEDGER_VERSION:
             _run(db, _SECOND)
             db.execute(f"PRAGMA user_version = {LEDGER_VERSION}")
-    except BaseException:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-        raise
-    db.execute("COMMIT")
 
 
 def _require_ours(db: sqlite3.Connection, where: str, cluster: str, version: int) -> None:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from kitestring.clients.sqlite import transaction
 from kitestring.errors import ReembedError
 
 Key = str | int
@@ -147,14 +148,8 @@ class Journal:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        with self._guard():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
+        with self._guard(), transaction(self._db):
+            yield
 
     @contextmanager
     def _guard(self) -> Iterator[None]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from kitestring.clients.embedder.cache import CacheFailed
+from kitestring.clients.sqlite import transaction
 
 T = TypeVar("T")
 _VERSION = 1
@@ -69,7 +70,7 @@ class SqliteVectors:
                 if used < now - _FRESH:
                     stale.append(key)
         if stale:
-            with _transaction(db):
+            with transaction(db):
                 db.executemany(
                     "UPDATE vectors SET used = ? WHERE key = ?", [(now, key) for key in stale]
                 )
@@ -77,7 +78,7 @@ class SqliteVectors:
 
     def _write(self, db: sqlite3.Connection, entries: Mapping[bytes, bytes]) -> None:
         now = int(time.time())
-        with _transaction(db):
+        with transaction(db):
             added = 0
             for key, entry in entries.items():
                 old = db.execute("SELECT length(entry) FROM vectors WHERE key = ?", (key,))
@@ -126,7 +127,7 @@ class SqliteVectors:
             self._db = sqlite3.connect(self._file, timeout=30, isolation_level=None)
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = OFF")  # what is lost is embedded again
-            with _transaction(self._db):
+            with transaction(self._db):
                 (version,) = self._db.execute("PRAGMA user_version").fetchone()
                 if version == 0:
                     for statement in _TABLES.split(";\n"):
@@ -146,18 +147,6 @@ class SqliteVectors:
         except OSError as failed:
             raise CacheFailed(f"{self._file}: {error}; {failed.strerror}") from failed
         self._notes.append(f"the embedding cache was damaged ({error}); it was set aside: {aside}")
-
-
-@contextlib.contextmanager
-def _transaction(db: sqlite3.Connection) -> Iterator[None]:
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-        raise
-    db.execute("COMMIT")
 
 
 def _is_damage(error: Exception) -> bool:

@@ -153,11 +153,12 @@ def sanity(installed: Path, tests: tuple[str, ...], **env: str) -> None:
     ignored = there / "tests" / "sanity"
     ignored.mkdir(parents=True, exist_ok=True)
     core = ".".join(version("ansible-core").split(".")[:2])
-    # ansible-test asks for the license of Ansible's own modules; this project has another
+    # ansible-test asks for the license of Ansible's own plugins; this project has another
+    plugins = [f"modules/{name.rsplit('.', 1)[1]}" for name in MODULES]
     (ignored / f"ignore-{core}.txt").write_text(
         "".join(
-            f"plugins/modules/{name.rsplit('.', 1)[1]}.py validate-modules:missing-gplv3-license\n"
-            for name in MODULES
+            f"plugins/{name}.py validate-modules:missing-gplv3-license\n"
+            for name in [*plugins, "inventory/clusters"]
         )
     )
     chosen = [argument for test in tests for argument in ("--test", test)]

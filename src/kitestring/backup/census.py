@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -37,7 +38,8 @@ class Census:
 
 
 class CensusTaker:
-    """Reads the segments of one collection, in any order; `result` adds them up.
+    """Reads the segments of one collection, in any order, several at a time; `result` adds them
+    up.
 
     Args:
         boundary: ms since the epoch; later rows and deletes are left out.
@@ -45,6 +47,7 @@ class CensusTaker:
         content: False to read keys, timestamps and labels only.
         deleted: keys that were deleted up to the boundary, perhaps written again since.
         level_zero: segments of the collection that hold deletes only, for the others.
+        ahead: False where several are read at a time (see `read_part`).
     """
 
     def __init__(
@@ -57,8 +60,9 @@ class CensusTaker:
         content: bool = True,
         deleted: Iterable[str | int] = (),
         level_zero: Sequence[SegmentBackup] = (),
+        ahead: bool = True,
     ) -> None:
-        self._level_zero = level_zero
+        self._level_zero, self._ahead = level_zero, ahead
         self._collection, self._schema = collection_id, schema
         self._until = boundary << 18
         self._label, self._content = label, content
@@ -66,6 +70,7 @@ class CensusTaker:
         self._gone = pa.array(list(deleted), kind)
         self._digests: list[RowDigest] = []
         self._models: Counter[str] = Counter()
+        self._guard = threading.Lock()
 
     def read(self, reader: ObjectReader, segment: SegmentBackup) -> SegmentBackup:
         """Reads one segment; returns it with `settled`, where it is.
@@ -118,8 +123,9 @@ class CensusTaker:
 
     def add(self, rows: SegmentRows) -> None:
         """Counts what an earlier backup has read of a segment that is still the same."""
-        self._digests.append(rows.digest)
-        self._models.update(rows.models)
+        with self._guard:
+            self._digests.append(rows.digest)
+            self._models.update(rows.models)
 
     def result(self, segments: Sequence[SegmentBackup]) -> Census:
         gone = tuple(sorted(map(str, self._gone.to_pylist()))[:_SAMPLE])
@@ -133,7 +139,7 @@ class CensusTaker:
             columns = [primary, *([self._label] if self._label else [])]
         builder = DigestBuilder(primary)
         models: Counter[str] = Counter()
-        for batch in read_part(reader, part, columns, deltas=deltas):
+        for batch in read_part(reader, part, columns, deltas=deltas, ahead=self._ahead):
             keys = batch.column(primary)
             if self._content:
                 builder.add(batch)
@@ -142,12 +148,21 @@ class CensusTaker:
                 builder.add_hashes(hashes, np.zeros_like(hashes))
             if self._label is not None:
                 models.update(_labels(batch, self._label))
-            if len(self._gone):
-                self._gone = self._gone.filter(pc.invert(pc.is_in(self._gone, value_set=keys)))
+            self._came_back(keys)
         digest = builder.result()
         if not self._content:
             digest = replace(digest, content="")
         return SegmentRows(digest, dict(sorted(models.items())), self._label or "")
+
+    def _came_back(self, keys: pa.Array) -> None:
+        gone = self._gone
+        if not len(gone):
+            return
+        back = gone.filter(pc.is_in(gone, value_set=keys))
+        if len(back):
+            with self._guard:  # another segment may have found others meanwhile
+                left = pc.invert(pc.is_in(self._gone, value_set=back))
+                self._gone = self._gone.filter(left)
 
 
 def take_census(

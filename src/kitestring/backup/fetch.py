@@ -19,6 +19,7 @@ from kitestring.model.backup import CollectionBackup, SegmentBackup, StoredObjec
 from kitestring.segments.layout import backed_up_files
 
 _WAIT = 0.5  # seconds between two signs of life
+_READERS = 2  # segments that are read back at a time: a log of vectors of each is in memory
 
 
 class Fetch:
@@ -96,7 +97,7 @@ class Fetch:
         self.job.phase(COPYING, info.name, len(objects), sum(o.size for o in objects))
         stored = self.take(o for p in plan.segments for o in p.files.delta)
         one = _OneCollection(self, plan, boundary, label, stored)
-        with ThreadPoolExecutor(1, "read-back") as readers:
+        with ThreadPoolExecutor(_READERS, "read-back") as readers:
             try:
                 segments = one.run(readers)
             except BaseException:
@@ -133,6 +134,7 @@ class _OneCollection:
         self.taker = CensusTaker(
             plan.info.id, plan.info.schema, boundary=boundary, label=label,
             content=self._content, deleted=self._deleted(boundary), level_zero=self._level_zero,
+            ahead=False,
         )  # fmt: skip
 
     def _deleted(self, boundary: int) -> list[str | int]:

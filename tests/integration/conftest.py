@@ -33,6 +33,8 @@ SETTINGS: Mapping[str, str] = {
     "dataCoord.compaction.enableAutoCompaction": "false",
     # ms that a flush waits for writes that may still be on their way (2000)
     "dataCoord.segment.assignmentExpiration": "500",
+    # ms that a strong read waits for, twice at most (200): tests read strongly all the time
+    "proxy.timeTickInterval": "50",
 }
 
 

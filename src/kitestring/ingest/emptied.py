@@ -32,6 +32,8 @@ def emptied(found: Found, gone: Collection[str], roots: Mapping[str, str]) -> tu
         gone: documents that were in the directories looked through and are not found any more.
         roots: the directory that each id is relative to.
     """
+    if len(gone) < _SEVERAL:
+        return ()
     alive: dict[str, set[PurePosixPath]] = defaultdict(set)
     known: Counter[str] = Counter()
     for source in found.sources:

@@ -15,4 +15,5 @@ from __future__ import annotations
 from kitestring.parallel.executor import Executor as Executor
 from kitestring.parallel.executor import Serial as Serial
 from kitestring.parallel.executor import open_executor as open_executor
+from kitestring.parallel.executor import require_known as require_known
 from kitestring.parallel.workers import Workers as Workers

@@ -67,6 +67,7 @@ def open_executor(on: str | None = None, *, workers: int | None = None) -> Itera
         UsageError: `on` is something else, or Ray is not installed.
         WorkersUnreachable: there is no Ray cluster at the address.
     """
+    require_known(on)
     chosen = on or (RAY if os.environ.get(ADDRESS) else POOL)
     if chosen == SERIAL:
         yield Serial()
@@ -75,14 +76,18 @@ def open_executor(on: str | None = None, *, workers: int | None = None) -> Itera
 
         with open_pool(workers or processors()) as pool:
             yield pool
-    elif chosen == RAY or ":" in chosen:
+    else:
         from kitestring.parallel.ray import open_ray
 
         with open_ray(os.environ.get(ADDRESS) if chosen == RAY else chosen) as cluster:
             yield cluster
-    else:
+
+
+def require_known(on: str | None) -> None:
+    """Raises UsageError where `on` is nothing that `open_executor` takes."""
+    if on is not None and on not in (SERIAL, POOL, RAY) and ":" not in on:
         raise UsageError(
-            f"`{chosen}` is nothing to run on",
+            f"`{on}` is nothing to run on",
             hint="serial, pool, ray, or the address of a Ray cluster such as ray://host:10001",
         )
 

@@ -6,7 +6,15 @@ import os
 from contextlib import ExitStack
 from types import TracebackType
 
-from kitestring.parallel.executor import ADDRESS, POOL, SERIAL, Executor, Serial, open_executor
+from kitestring.parallel.executor import (
+    ADDRESS,
+    POOL,
+    SERIAL,
+    Executor,
+    Serial,
+    open_executor,
+    require_known,
+)
 from kitestring.parallel.threads import Threads
 
 
@@ -17,9 +25,13 @@ class Workers:
         on: as `open_executor` takes it. With None, little work is done in this process: starting
             others takes a second.
         enough: how much is worth starting others for, in the unit of `of`.
+
+    Raises:
+        UsageError: `on` is something else.
     """
 
     def __init__(self, on: str | None = None, *, enough: int = 500_000) -> None:
+        require_known(on)
         self.on, self._enough = on, enough
         self._stack = ExitStack()
         self._chosen: Executor | None = None

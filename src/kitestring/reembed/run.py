@@ -16,6 +16,7 @@ from kitestring.model.reembed import (
     Operation,
 )
 from kitestring.model.registry import Family
+from kitestring.parallel import require_known
 from kitestring.reembed.record import held, now_ms, operation_for, save
 from kitestring.reembed.refuse import Change, change_for, change_of, next_name, reasons
 from kitestring.reembed.rows import API
@@ -52,6 +53,7 @@ def run(
         WorkersUnreachable.
     """
     tell = on_event or (lambda _line: None)
+    require_known(on)
     before = operation_for(loaded, name)
     source = before.source if before and not before.ended else None
     if source is None:

@@ -472,3 +472,11 @@ def test_the_spec_file_itself_is_never_written(site: Site) -> None:
     switched(site)
     rollback(site.loaded(), site.milvus, "docs", discard=True)
     assert Path(site.file).read_text() == SPEC
+
+
+def test_nothing_is_begun_on_what_is_nothing_to_run_on(site: Site) -> None:
+    with pytest.raises(UsageError, match="`pol` is nothing to run on") as raised:
+        run(site.loaded(), site.milvus, "docs", "words@1", on="pol")
+    assert "serial, pool, ray" in raised.value.hint
+    assert operation_for(site.loaded(), "docs") is None
+    assert not site.milvus.has_collection("docs_v2")

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[2]
 PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
-DEADLINE = 240.0  # seconds that one play may take
+DEADLINE = 600.0  # seconds that one play may take, on a machine that has other work
 
 
 def _integration() -> Any:
@@ -34,6 +35,7 @@ _fixtures = _integration()
 stack_data, stack = _fixtures.stack_data, _fixtures.stack
 milvus, spec_for = _fixtures.milvus, _fixtures.spec_for
 MODEL, INDEX, SETTINGS = _fixtures.MODEL, _fixtures.INDEX, _fixtures.SETTINGS
+ROOT_TOKEN = "root:Milvus"
 DIMENSION: int = MODEL["dimension"]
 
 
@@ -41,7 +43,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.ansible)
-            if "stack" in item.fixturenames:  # type: ignore[attr-defined]
+            if {"stack", "guarded"} & set(item.fixturenames):  # type: ignore[attr-defined]
                 item.add_marker(pytest.mark.server)
 
 
@@ -152,6 +154,35 @@ def play(tmp_path: Path, stand_in: Path) -> Iterator[PlayFor]:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+
+
+@pytest.fixture(scope="session")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A spec of a server that asks for a password."""
+    from kitestring.errors import LocalError
+    from kitestring.local import running
+    from kitestring.local.wheel import find_wheel
+
+    try:
+        find_wheel()
+    except LocalError as error:
+        pytest.skip(error.message)
+    folder = tmp_path_factory.mktemp("guarded")
+    with running(
+        folder / "milvus", timeout=120, authorization=True, remove=True, extra_config=SETTINGS
+    ) as state:
+        spec = folder / "cluster.yaml"
+        spec.write_text(
+            yaml.safe_dump(
+                {
+                    "version": 1,
+                    "cluster": {"name": "guarded"},
+                    "connection": {"uri": state.uri, "token": {"env": "KS_TOKEN"}},
+                    "state": "state",
+                }
+            )
+        )
+        yield spec
 
 
 @pytest.fixture

@@ -104,21 +104,6 @@ def test_planted_faults_are_corrected_and_nothing_else(play, cluster, milvus, fi
         milvus.drop_collection(older)
 
 
-def test_rows_of_another_model_stop_the_play_before_anything_is_changed(
-    play, cluster, milvus, rows
-):
-    collection = cluster.spec.collections[0]
-    milvus.upsert(collection.name, rows(5, model="other-model@9"))
-    run = play(DAY2, cluster.file)
-    assert run.code == 2, run.output
-    assert run.failed_task() == "Check which embedding model made the stored rows"
-    for part in ("embedding.model-mismatch", "other-model@9", "5 rows", "00000000"):
-        assert part in run.output
-    assert run.changed == 0
-    assert milvus.alias_owner(collection.aliases[0]) is None
-    assert backups(cluster) == []
-
-
 def test_a_fresh_cluster_is_created_from_the_spec(play, spec_for, unique, milvus):
     loaded = spec_for({"name": unique(), "aliases": [unique("a")]})
     collection = loaded.spec.collections[0]

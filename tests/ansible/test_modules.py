@@ -95,3 +95,26 @@ def test_a_drill_on_kubernetes_needs_a_deployment(task, spec_for, unique, filled
     assert '"code": "drill.refused"' in refused.output
     assert "has no `deployment`" in refused.output
     assert open_history(loaded).ids() == []  # nothing was tried
+
+
+def test_a_drill_is_foretold_run_and_not_run_again(play, spec_for, unique, filled, milvus):
+    loaded = spec_for(
+        {"name": unique()}, objectives={"rpo": "24h", "rto": "1h", "drill_every": "24h"}
+    )
+    filled(loaded)
+    create_backup(loaded, milvus)
+    book, drill = "playbooks/restore_drill.yml", "Drill a restore when none has passed lately"
+    no_cron = ['{"restore_drill_cron": false}']
+
+    foretold = play(book, loaded.file, "--check", "--diff", variables=no_cron)
+    assert foretold.changed_tasks() == [drill], foretold.output
+    assert "-newest passed drill: none" in foretold.output
+    assert open_history(loaded).summaries() == []
+    done = play(book, loaded.file, "--diff", variables=no_cron)
+    assert done.changed_tasks() == [drill], done.output
+    (record,) = open_history(loaded).summaries()
+    assert record.passed
+    assert f"+newest passed drill: {record.id}" in done.output
+    for flags in ((), ("--check",)):
+        assert play(book, loaded.file, *flags, variables=no_cron).changed == 0
+    assert len(open_history(loaded).summaries()) == 1

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
-from kitestring.errors import LocalError
-from kitestring.local import running
-from kitestring.local.wheel import find_wheel
-from tests.ansible.conftest import Play, PlayFor
+from tests.ansible.conftest import ROOT_TOKEN, Play, PlayFor
 
-ROOT_TOKEN = "root:Milvus"
 FIELDS = [
     {"name": "id", "type": "INT64", "primary": True},
     {"name": "v", "type": "FLOAT_VECTOR", "dim": 4},
@@ -49,29 +43,6 @@ LIFE: list[tuple[str, dict[str, Any]]] = [
     ("milvus_database", {"name": "other", "state": "absent"}),
 ]
 ROUNDS = (("foretold", {"check_mode": True}), ("done", {}), ("again", {}))
-
-
-@pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A spec of a server that asks for a password."""
-    try:
-        find_wheel()
-    except LocalError as error:
-        pytest.skip(error.message)
-    folder = tmp_path_factory.mktemp("guarded")
-    with running(folder / "milvus", timeout=120, authorization=True, remove=True) as state:
-        spec = folder / "cluster.yaml"
-        spec.write_text(
-            yaml.safe_dump(
-                {
-                    "version": 1,
-                    "cluster": {"name": "guarded"},
-                    "connection": {"uri": state.uri, "token": {"env": "KS_TOKEN"}},
-                    "state": "state",
-                }
-            )
-        )
-        yield spec
 
 
 def playbook(file: Path, tasks: list[dict[str, Any]]) -> Path:

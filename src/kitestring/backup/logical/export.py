@@ -19,6 +19,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -210,7 +211,7 @@ def _one(
         chosen = select(batch, where)
         with guard:
             if not idle:
-                writers.append(FolderWriter(folder, collection.schema, guard=guard))
+                writers.append(FolderWriter(folder, collection.schema, guard=guard, disk=disk))
                 idle.append(writers[-1])
             writer = idle.pop()
         writer.add(chosen)
@@ -218,17 +219,18 @@ def _one(
             idle.append(writer)
         return batch.num_rows, chosen.num_rows
 
-    try:
-        for before, after in each_batch(
-            reads, lambda read_one: read_one(), write, lambda: None, apart=len(reads) >= THREADS
-        ):
-            read += before
-            rows += after
-        for _ in in_threads(FolderWriter.finish, writers, lambda: None, threads=THREADS):
-            pass
-    finally:
-        for writer in writers:
-            writer.abandon()
+    with ThreadPoolExecutor(1, "disk") as disk:
+        try:
+            for before, after in each_batch(
+                reads, lambda read_one: read_one(), write, lambda: None, apart=len(reads) >= THREADS
+            ):
+                read += before
+                rows += after
+            for _ in in_threads(FolderWriter.settle, writers, lambda: None, threads=THREADS):
+                pass
+        finally:
+            for writer in writers:
+                writer.abandon()
     if not partitions and read != collection.digest.rows:
         raise BackupDamaged(
             f"the backup holds {read:,} rows of `{collection.name}`, "

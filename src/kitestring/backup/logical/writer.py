@@ -7,6 +7,7 @@ import os
 import tempfile
 import threading
 from collections.abc import Callable
+from concurrent.futures import Executor, Future
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -226,7 +227,7 @@ def store_object(
 
 @dataclass(frozen=True, slots=True)
 class WrittenFile:
-    """A file of a folder, once it is on the disk."""
+    """A complete file of a folder."""
 
     path: Path
     rows: int
@@ -239,13 +240,22 @@ class FolderWriter:
 
     Args:
         guard: held while the next number is taken.
+        disk: brings a file that is complete onto the disk, while the next one is written.
         limit: bytes of a file, about.
     """
 
     def __init__(
-        self, folder: Path, schema: Schema, *, guard: threading.Lock, limit: int = 4 * PART
+        self,
+        folder: Path,
+        schema: Schema,
+        *,
+        guard: threading.Lock,
+        disk: Executor,
+        limit: int = 4 * PART,
     ) -> None:
         self._folder, self._schema, self._limit, self._guard = folder, schema, limit, guard
+        self._disk = disk
+        self._waiting: list[Future[None]] = []
         self._sink: BinaryIO | None = None
         self._file: ParquetFile | None = None
         self._path = folder
@@ -269,9 +279,16 @@ class FolderWriter:
         """Completes the file that is being written, if there is one."""
         if self._file is not None and self._sink is not None:
             self._file.close()
-            os.fsync(self._sink.fileno())
             self.files.append(WrittenFile(self._path, self._file.rows, *self._file.written))
+            self._waiting.append(self._disk.submit(_onto_disk, self._sink))
+            self._sink = None
         self.abandon()
+
+    def settle(self) -> None:
+        """Completes the last file, and waits until all are on the disk. Raises: OSError."""
+        self.finish()
+        for waiting in self._waiting:
+            waiting.result()
 
     def abandon(self) -> None:
         """Closes the file that is being written as it is."""
@@ -280,3 +297,8 @@ class FolderWriter:
         if self._sink is not None:
             self._sink.close()
         self._sink = self._file = None
+
+
+def _onto_disk(file: BinaryIO) -> None:
+    with file:
+        os.fsync(file.fileno())

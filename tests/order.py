@@ -28,6 +28,7 @@ LONGEST_FIRST = (
     "integration/test_reembed.py",
     "integration/test_drill_s3.py",
     "ansible/test_timer.py",
+    "ansible/test_guarded_s3.py",
     "integration/test_drift_injection.py",
     "integration/test_backup_import.py",
 )

@@ -54,16 +54,28 @@ class Api:
         """
         data = None if body is None else json.dumps(body)
         headers = {"Content-Type": content_type, "Accept": "application/json"}
+        kept = self._connection.sock is not None
         try:
-            self._connection.request(method, path, data, headers)
-            answer = self._connection.getresponse()
-            text = answer.read().decode()
-        except (OSError, http.client.HTTPException):
-            self._connection.close()
-            raise
+            answer, text = self._exchange(method, path, data, headers)
+        except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
+            if not kept:
+                raise
+            # the server has closed what was idle; every request of this class can be sent twice
+            answer, text = self._exchange(method, path, data, headers)
         if answer.status >= 400:
             raise ApiError(answer.status, text[:500])
         return json.loads(text) if text.startswith(("{", "[")) else text
+
+    def _exchange(
+        self, method: str, path: str, data: str | None, headers: dict[str, str]
+    ) -> tuple[http.client.HTTPResponse, str]:
+        try:
+            self._connection.request(method, path, data, headers)
+            answer = self._connection.getresponse()
+            return answer, answer.read().decode()
+        except (OSError, http.client.HTTPException):
+            self._connection.close()
+            raise
 
     def get(self, path: str) -> Any:
         return self.request("GET", path)

@@ -7,15 +7,17 @@ import ctypes
 from functools import cache
 
 _MMAP_THRESHOLD = -3  # mallopt(3), of glibc
-_LARGE = 4 * 1024 * 1024  # bytes
+_LARGE = 16 * 1024 * 1024  # bytes
 
 
 @cache
 def give_back() -> None:
-    """Makes blocks of 4 MiB and more go back to the system when they are freed.
+    """Makes blocks of 16 MiB and more go back to the system when they are freed.
 
     glibc raises that limit to 32 MiB as such blocks are freed, and then keeps what each thread
-    has freed: with logs of 28 MB, 170 MiB that nobody uses. Nothing happens with another libc.
+    has freed: with logs of 28 MB, 170 MiB that nobody uses. Smaller ones are kept on purpose: a
+    column is decoded in pieces of a few MiB, and fresh memory for each costs more than decoding.
+    Nothing happens with another libc.
     """
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, _LARGE)

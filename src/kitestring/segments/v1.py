@@ -36,7 +36,7 @@ from kitestring.segments.layout import SegmentRef
 from kitestring.segments.slices import Slices
 
 _THREADS = 4  # logs without vectors that are fetched and decoded at a time
-_PIECE = 4 * 1024 * 1024  # bytes of values in a batch, where a log holds more
+_PIECE = 2 * 1024 * 1024  # bytes of values in a batch, where a log holds more
 _LEAST = 64  # rows in a batch
 
 

@@ -30,21 +30,22 @@ from kitestring.model.collection import Schema
 
 GROUP = 8 * 1024 * 1024  # bytes of values in a row group, about
 PART = 32 * 1024 * 1024  # bytes of a file, about
+_EXPORTED = 2 * GROUP  # of a row group for others to read, who need not keep our memory small
 _WRITE = 1 << 20  # values that are encoded at a time; vectors take a fifth less time than by 1024
 
 
 class ParquetFile:
     """One Parquet file that is being written to an open file; close it.
 
-    Row groups of `GROUP` bytes; zstandard and statistics for all columns but vectors, which
+    Row groups of `group` bytes, about; zstandard and statistics for all columns but vectors, which
     neither makes smaller.
     """
 
-    def __init__(self, file: BinaryIO, schema: Schema) -> None:
+    def __init__(self, file: BinaryIO, schema: Schema, group: int = GROUP) -> None:
         self._shape = parquet_schema(schema)
         vectors = fixed_columns(schema)
         paths = {n: parquet_path(schema, n) for n in (*vectors, *plain_columns(schema))}
-        self._sink = HashingWriter(file)
+        self._sink, self._group = HashingWriter(file), group
         self._file = pq.ParquetWriter(
             self._sink,
             self._shape,
@@ -62,12 +63,12 @@ class ParquetFile:
         """More rows, of the schema of `kitestring.model.arrow.arrow_schema`."""
         if not batch.num_rows:
             return
-        step = max(1, GROUP * batch.num_rows // max(1, batch.nbytes))
+        step = max(1, self._group * batch.num_rows // max(1, batch.nbytes))
         for at in range(0, batch.num_rows, step):
             piece = batch.slice(at, step)
             self._held.append(piece)
             self._bytes += piece.nbytes
-            if self._bytes >= GROUP:
+            if self._bytes >= self._group:
                 self._flush()
         self.rows += batch.num_rows
 
@@ -270,7 +271,7 @@ class FolderWriter:
                 number = sum(1 for _ in self._folder.glob("part-*.parquet"))
                 self._path = self._folder / f"part-{number:04d}.parquet"
                 self._sink = self._path.open("wb")
-            self._file = ParquetFile(self._sink, self._schema)
+            self._file = ParquetFile(self._sink, self._schema, _EXPORTED)
         self._file.add(batch)
         if self._file.size >= self._limit:
             self.finish()

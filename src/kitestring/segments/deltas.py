@@ -11,6 +11,7 @@ Three forms of the rows of a delta log (milvus-io/milvus, `internal/storage/delt
 from __future__ import annotations
 
 import json
+import threading
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -104,6 +105,19 @@ class DeltaLogs:
             np.concatenate([log.times for log in logs]),
         ).newest(until)
         return together if len(together) else None
+
+
+class DeltaLogsByThread:
+    """The `DeltaLogs` of each thread that asks."""
+
+    def __init__(self, store: ObjectReader) -> None:
+        self._store, self._local = store, threading.local()
+
+    def mine(self) -> DeltaLogs:
+        if not hasattr(self._local, "logs"):
+            self._local.logs = DeltaLogs(self._store)
+        logs: DeltaLogs = self._local.logs
+        return logs
 
 
 def parse_deletes(data: bytes, name: str) -> list[tuple[str | int, int]]:

@@ -36,7 +36,7 @@ from kitestring.backup.pool import PoolReader
 from kitestring.errors import BackupDamaged, BackupError, BackupRefused, StoreFull, UsageError
 from kitestring.model.backup import BackupManifest, CollectionBackup
 from kitestring.model.codec import to_plain
-from kitestring.segments.deltas import DeltaLogs
+from kitestring.segments.deltas import DeltaLogsByThread
 from kitestring.segments.plan import Part, plan_backup, read_part
 
 OnEvent = Callable[[str], None]
@@ -267,12 +267,10 @@ def _reads(
     ids = {p.id for p in collection.partitions if p.name in partitions}
     planned = plan_backup(collection, manifest.boundary)
     parts = [p for p in planned if not ids or p.partition_id in ids]
-    local = threading.local()
+    deltas = DeltaLogsByThread(reader)
 
     def read(part: Part) -> Iterator[pa.RecordBatch]:
-        if not hasattr(local, "deltas"):
-            local.deltas = DeltaLogs(reader)
-        return read_part(reader, part, deltas=local.deltas, ahead=len(parts) < THREADS)
+        return read_part(reader, part, deltas=deltas.mine(), ahead=len(parts) < THREADS)
 
     return [partial(read, part) for part in parts]
 

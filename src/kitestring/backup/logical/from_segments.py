@@ -25,7 +25,7 @@ from kitestring.model.arrow import arrow_type
 from kitestring.model.collection import CollectionInfo
 from kitestring.model.digest import key_hashes
 from kitestring.segments.columns import TIMESTAMP
-from kitestring.segments.deltas import DeltaLogs
+from kitestring.segments.deltas import DeltaLogs, DeltaLogsByThread
 from kitestring.segments.plan import Part, read_part
 
 
@@ -49,7 +49,7 @@ class FromSegments:
     ) -> None:
         self._store, self._info, self._parts = store, info, parts
         self._contract, self._where = contract, where
-        self._local = threading.local()
+        self._deltas = DeltaLogsByThread(store)
         # a segment has threads of its own that decode it: enough where there is only one
         self.apart = len(parts) >= THREADS
         by_key = any(f.partition_key for f in info.schema.fields)
@@ -108,14 +108,12 @@ class FromSegments:
         self, unit: Unit, columns: Sequence[str] | None
     ) -> Iterator[tuple[pa.RecordBatch, Stamps]]:
         """The rows that pass the filter, with the columns at least, and their timestamps."""
-        if not hasattr(self._local, "deltas"):
-            self._local.deltas = DeltaLogs(self._store)
         if columns is not None and self._where is not None:
             columns = each_once((*columns, *self._where.fields()))
         part = self._parts[unit.number]
         for batch in read_part(
             self._store, part, columns,
-            deltas=self._local.deltas, stamps=True, ahead=not self.apart,
+            deltas=self._deltas.mine(), stamps=True, ahead=not self.apart,
         ):  # fmt: skip
             if self._where is not None:
                 batch = batch.filter(self._where.mask(batch))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
-from tests.ansible.conftest import PlayFor
+from tests.ansible.conftest import Play, PlayFor
 
 STAND_IN = """\
 [build-system]
@@ -39,10 +42,9 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_it_installs_once_and_upgrades_when_the_pin_moves(
-    wheels: Path, play: PlayFor, tmp_path: Path
-) -> None:
-    venv = tmp_path / "venv"
+@pytest.fixture
+def host(wheels: Path, play: PlayFor, tmp_path: Path) -> PlayFor:
+    """Runs the role with a pin; says what it told, and fails where it ends otherwise."""
     book = tmp_path / "host.yml"
     tasks = [{"ansible.builtin.debug": {"msg": "interpreter={{ ops_host_interpreter }}"}}]
     book.write_text(
@@ -59,27 +61,66 @@ def test_it_installs_once_and_upgrades_when_the_pin_moves(
         )
     )
 
-    def run(release: str, *flags: str, code: int = 0, **more: str) -> str:
+    def run(release: str, *flags: str, code: int = 0, **more: Any) -> Play:
         variables = {
             "ansible_python_interpreter": sys.executable,
             "ops_host_python": sys.executable,
-            "ops_host_venv": str(venv),
+            "ops_host_venv": str(tmp_path / "venv"),
             "ops_host_wheelhouse": str(wheels),
             "ops_host_release": release,
+            "ops_host_extras": [],
             **more,
         }
-        pairs = [f"{key}={value}" for key, value in variables.items()]
-        done = play(book, "none", *flags, variables=[*pairs, '{"ops_host_extras": []}'])
+        done = play(book, "none", *flags, variables=[json.dumps(variables)])
         assert done.code == code, done.output
-        return f"changed={done.changed} {done.output}"
+        return done
 
-    assert run("1.0").startswith("changed=1 ")
-    again = run("1.0")
-    assert again.startswith("changed=0 ")
-    assert f"interpreter={venv}/bin/python" in again
-    assert run("2.0").startswith("changed=1 ")
-    listed = subprocess.run(
-        [venv / "bin" / "python", "-m", "pip", "list"], capture_output=True, text=True, check=True
+    return run
+
+
+def installed(venv: Path) -> str:
+    """The version that the environment has."""
+    program = "import importlib.metadata as m; print(m.version('kitestring'))"
+    done = subprocess.run(
+        [venv / "bin" / "python", "-c", program], capture_output=True, text=True, check=True
     )
-    assert "kitestring 2.0" in " ".join(listed.stdout.split())
-    assert "No matching distribution" in run("3.0", code=2)
+    return done.stdout.strip()
+
+
+def test_it_installs_once_and_upgrades_when_the_pin_moves(host: PlayFor, tmp_path: Path) -> None:
+    assert host("1.0").changed == 1
+    again = host("1.0")
+    assert again.changed == 0
+    assert f"interpreter={tmp_path}/venv/bin/python" in again.output
+    assert host("2.0").changed == 1
+    assert installed(tmp_path / "venv") == "2.0"
+    assert "No matching distribution" in host("3.0", code=2).output
+
+
+def test_check_mode_says_what_would_change_and_changes_nothing(
+    host: PlayFor, tmp_path: Path
+) -> None:
+    venv = tmp_path / "venv"
+    spec = tmp_path / "spec.yaml"
+    spec.write_text("version: 1\n")
+    specs = [{"src": str(spec), "dest": str(tmp_path / "there.yaml")}]
+    assert host("1.0", "--check", ops_host_specs=specs).changed == 2
+    assert not venv.exists()
+    assert not (tmp_path / "there.yaml").exists()
+
+    host("1.0")
+    assert host("1.0", "--check").changed == 0
+    assert host("2.0", "--check").changed == 1
+    assert installed(venv) == "1.0"
+
+
+def test_pins_and_wheels_may_lie_in_a_folder_with_a_space(
+    host: PlayFor, wheels: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "for air gaps"
+    shutil.copytree(wheels, folder, ignore=shutil.ignore_patterns("[12].0"))
+    (folder / "pins.txt").write_text("kitestring==1.0\n")
+    pinned = {"ops_host_wheelhouse": str(folder), "ops_host_constraints": f"{folder}/pins.txt"}
+    assert host("", **pinned).changed == 1
+    assert installed(tmp_path / "venv") == "1.0"
+    assert host("", "--check", **pinned).changed == 0

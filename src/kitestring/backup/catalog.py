@@ -59,7 +59,9 @@ def open_catalog(loaded: LoadedSpec) -> Catalog:
             f"{loaded.file} does not say where backups go",
             hint="add `backup.store` to the spec: a directory or a bucket",
         )
-    store = SealedStore(open_store(loaded, loaded.spec.backup.store), sealer_of(loaded))
+    store = SealedStore(
+        open_store(loaded, loaded.spec.backup.store, checked=True), sealer_of(loaded)
+    )
     return Catalog(store, signer=signer_of(loaded), verifier=verifier_of(loaded))
 
 

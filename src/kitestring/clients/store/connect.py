@@ -17,15 +17,20 @@ if TYPE_CHECKING:
     from kitestring.clients.store.s3 import S3Store as S3Bucket
 
 
-def open_store(loaded: LoadedSpec, store: stores.LocalStore | stores.S3Store) -> ObjectStore:
+def open_store(
+    loaded: LoadedSpec, store: stores.LocalStore | stores.S3Store, *, checked: bool = False
+) -> ObjectStore:
     """The store of a spec; below the prefix that the spec names.
+
+    Args:
+        checked: what is read from it is compared with checksums of our own.
 
     Raises:
         SecretMissing: a secret that the spec names is not there.
     """
     if isinstance(store, stores.LocalStore):
         return LocalStore(loaded.resolve(store.path))
-    return _s3(loaded, store, store.prefix)
+    return _s3(loaded, store, store.prefix, checked=checked)
 
 
 def open_segment_store(loaded: LoadedSpec) -> tuple[ObjectStore, str]:
@@ -77,7 +82,9 @@ def check_store(loaded: LoadedSpec, store: stores.LocalStore | stores.S3Store) -
         check_bucket(_s3(loaded, store, store.prefix), store)
 
 
-def _s3(loaded: LoadedSpec, store: stores.S3Store, prefix: str) -> S3Bucket:
+def _s3(
+    loaded: LoadedSpec, store: stores.S3Store, prefix: str, *, checked: bool = False
+) -> S3Bucket:
     from kitestring.clients.store.s3 import S3Store  # boto3 takes long to import
 
     return S3Store(
@@ -89,4 +96,5 @@ def _s3(loaded: LoadedSpec, store: stores.S3Store, prefix: str) -> S3Bucket:
         secret_key=read_secret(loaded, store.secret_key),
         encryption=store.encryption,
         kms_key_id=store.kms_key_id,
+        checked=checked,
     )

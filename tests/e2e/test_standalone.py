@@ -6,6 +6,8 @@ from __future__ import annotations
 import base64
 import json
 import ssl
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +18,7 @@ from kitestring.clients.milvus.way import way_of
 from kitestring.errors import AuthenticationFailed
 from tests.e2e import specs
 from tests.e2e.node.node import Node
-from tests.e2e.pulumi_engine import Outcome
+from tests.e2e.pulumi_engine import ROOT, Outcome
 from tests.e2e.site import Site, eventually, new_site
 from tests.e2e.toolchain.build import Toolchain
 
@@ -59,6 +61,28 @@ def test_up_makes_a_server_and_what_is_inside_of_it(site: Site, first_up: Outcom
     with site.milvus() as milvus:
         assert milvus.alias_owner("docs") == "docs_v1"
         assert [i.index.type for i in milvus.describe("docs_v1").indexes] == ["HNSW"]
+
+
+def test_ansible_lists_the_stack_by_its_name(site: Site, first_up: Outcome, tmp_path: Path) -> None:
+    program = Path(sys.executable).with_name("ansible-inventory")
+    if not program.exists():
+        pytest.skip("ansible-inventory is not installed (the `ansible` extra)")
+    engine, inventory = site.engine, tmp_path / "clusters.yml"
+    asked = {"stack": engine.stack, "program": str(engine.folder)}
+    inventory.write_text(
+        json.dumps({"plugin": "kitestring.milvus.clusters", "stacks": [asked], "local": False})
+    )
+    done = subprocess.run(
+        [program, "-i", inventory, "--list"],
+        cwd=ROOT, env=engine.env, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    found = json.loads(done.stdout, object_hook=lambda o: o.get("__ansible_unsafe", o))
+    assert found["kitestring"]["children"] == ["kitestring_test"], done.stderr
+    (name,) = found["kitestring_test"]["hosts"]
+    variables = found["_meta"]["hostvars"][name]
+    assert (name, variables["kitestring_spec"]) == ("solo", str(site.file))
+    assert variables["kitestring_endpoint"] == "https://solo-milvus.e2e-solo.svc:19530"
+    assert set(variables["kitestring_outputs"]) == set(engine.outputs())
 
 
 def test_a_second_up_and_a_preview_change_nothing(site: Site, first_up: Outcome) -> None:

@@ -267,6 +267,7 @@ def _reads(
     ids = {p.id for p in collection.partitions if p.name in partitions}
     planned = plan_backup(collection, manifest.boundary)
     parts = [p for p in planned if not ids or p.partition_id in ids]
+    parts.sort(key=lambda p: -p.bytes)  # the last ones are small: no thread works long alone
     deltas = DeltaLogsByThread(reader)
 
     def read(part: Part) -> Iterator[pa.RecordBatch]:

@@ -22,7 +22,7 @@ import psutil
 from kitestring import __version__
 
 KITESTRING = [sys.executable, "-m", "kitestring"]
-_POLL = 0.01  # seconds between two looks at a process's memory
+_POLL = 0.05  # seconds between two looks at a process's memory
 
 
 class Skipped(Exception):

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from kitestring.cli.common import load_spec, note, output_option, spec_option
+from kitestring.cli.lean import leave_pandas_out
 
 
 @click.command()
@@ -49,6 +50,7 @@ def export(
     from kitestring.model.codec import to_plain
     from kitestring.render.backup import bytes_as_text
 
+    leave_pandas_out()
     loaded = load_spec(spec_file)
     catalog = open_catalog(loaded)
     manifest = catalog.manifest(catalog.resolve(name, loaded.spec.cluster.name))

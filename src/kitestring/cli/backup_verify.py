@@ -7,6 +7,7 @@ import json
 import click
 
 from kitestring.cli.common import load_spec, note, output_option, spec_option
+from kitestring.cli.lean import leave_pandas_out
 
 
 @click.command()
@@ -26,6 +27,7 @@ def verify(name: str, tier: str, spec_file: str | None, output: str) -> int:
     from kitestring.backup.verify import verify as verify_backup
     from kitestring.model.codec import to_plain
 
+    leave_pandas_out()
     loaded = load_spec(spec_file)
     catalog = open_catalog(loaded)
     backup_id = catalog.resolve(name, loaded.spec.cluster.name)

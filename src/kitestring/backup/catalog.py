@@ -168,7 +168,12 @@ class Catalog:
 
         Raises:
             BackupNotFound: none, or more than one. `latest` is the newest that can be read.
+            UsageError: the name is empty, as that of a variable that a script never set.
         """
+        if not name.strip():
+            raise UsageError(
+                "no backup is named", hint="name an id, the beginning of one, or `latest`"
+            )
         summaries = self.summaries()
         if name == LATEST:
             readable = [s for s in summaries if s.readable]

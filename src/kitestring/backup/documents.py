@@ -39,8 +39,8 @@ class Documents:
         """Backup id -> the names of its objects."""
         found: dict[str, set[str]] = {}
         for info in self.store.list(f"{BACKUPS}/"):
-            _, id_, name = info.key.split("/", 2)
-            if _ID.fullmatch(id_):
+            id_, _, name = info.key.removeprefix(f"{BACKUPS}/").partition("/")
+            if name and _ID.fullmatch(id_):  # a bucket's console leaves markers of folders
                 found.setdefault(id_, set()).add(name)
         return found
 

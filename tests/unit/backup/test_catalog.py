@@ -232,3 +232,34 @@ def test_a_spec_without_a_store_for_backups_is_refused(loaded: LoadedSpec) -> No
     loaded.file.write_text(text[: text.index("backup:")])
     with pytest.raises(BackupRefused, match="does not say where backups go"):
         open_catalog(load(loaded.file))
+
+
+@pytest.mark.parametrize("stray", ["backups/.DS_Store", "backups/notes/of.txt", "jobs/README"])
+def test_what_others_leave_in_the_store_is_no_backup(
+    loaded: LoadedSpec, two: tuple[BackupManifest, BackupManifest], server: Any, stray: str
+) -> None:
+    open_catalog(loaded).store.put(stray, b"not ours")
+    assert [s.id for s in open_catalog(loaded).summaries()] == [two[1].id, two[0].id]
+    assert create_backup(loaded, server).rows == 40
+    assert open_catalog(loaded).store.get(stray) == b"not ours"
+
+
+@pytest.mark.parametrize("verb", ["show", "verify", "delete", "export", "restore", "drill"])
+def test_an_empty_name_is_wrong_usage(
+    loaded: LoadedSpec,
+    two: tuple[BackupManifest, BackupManifest],
+    verb: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """As that of a variable that a script never set: it must not be `latest`, nor the only one."""
+    open_catalog(loaded).remove(two[0].id)
+    asked = {
+        "delete": ["backup", "delete", "", "--yes", "--force"],
+        "export": ["backup", "export", "", "--to", str(tmp_path / "out")],
+        "restore": ["restore", "", "--overwrite", "--yes"],
+        "drill": ["drill", "run", "--backup", ""],
+    }.get(verb, ["backup", verb, ""])
+    assert run(cli, [*asked, "--spec", str(loaded.file)], "kitestring") == 64
+    assert "no backup is named" in capsys.readouterr().err
+    assert [s.id for s in open_catalog(loaded).summaries()] == [two[1].id]

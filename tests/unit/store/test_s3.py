@@ -305,3 +305,13 @@ def test_answers_in_words(code: str, more: dict[str, str], words: str, transient
     error = translated(ClientError(answer, "PutObject"), bucket="b", endpoint=None, key="k")
     assert words in error.message
     assert error.transient is transient
+
+
+def test_the_markers_of_folders_that_consoles_make_are_no_objects(
+    store: S3Store, s3_client: Any, bucket: str
+) -> None:
+    for marker in ("p/", "p/backups/", "p/pool/unit/"):
+        s3_client.put_object(Bucket=bucket, Key=marker, Body=b"")
+    store.put("backups/a", b"1")
+    assert [found.key for found in store.list("")] == ["backups/a"]
+    assert list(store.list("pool/")) == []

@@ -115,7 +115,9 @@ def open_request(source: LoadedSpec, target: LoadedSpec, request: Request) -> Op
         check_name("database", request.database)
     at = parse_instant(request.at) if request.at is not None else None
     catalog = open_catalog(source)
-    manifest, notes = pick(catalog, source.spec.cluster.name, request.backup or LATEST, at)
+    manifest, notes = pick(
+        catalog, source.spec.cluster.name, LATEST if request.backup is None else request.backup, at
+    )
     return Opened(source, target, catalog, manifest, wanted, request.database, notes)
 
 

@@ -62,6 +62,8 @@ class LocalStore:
         except FileNotFoundError:
             return
         except OSError as error:
+            if isinstance(error, NotADirectoryError) and self.path.is_dir():
+                return  # an object of that name: nothing is below it
             raise self._translated(error, str(folder)) from error
         for entry in entries:
             if entry.name == _PARTIAL:

@@ -117,6 +117,8 @@ class S3Store:
         with self._translated(prefix):
             for page in pages.paginate(Bucket=self.bucket, Prefix=below + prefix):
                 for found in page.get("Contents", []):
+                    if found["Key"].endswith("/"):
+                        continue  # what consoles make a folder of: the key of no object
                     yield ObjectInfo(
                         found["Key"].removeprefix(below),
                         found["Size"],

@@ -16,11 +16,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from kitestring.backup.seal.sign import Signer, Verifier, signer_of, verifier_of
+from kitestring.clients.textfile import write_whole
 from kitestring.errors import (
     DrillNotFound,
     DrillRecordUnreadable,
     DrillRefused,
     SignatureInvalid,
+    StoreError,
 )
 from kitestring.model.codec import from_plain, to_plain
 from kitestring.model.drill import DRILL_VERSION, DrillRecord, DrillSummary
@@ -53,9 +55,18 @@ class DrillHistory:
         """Says beforehand that a record could not be believed, or signed.
 
         Raises:
-            DrillRefused: the spec believes signed records only, and names no private key.
+            DrillRefused: the spec believes signed records only, and names no private key; or the
+                folder can't be written.
             SecretMissing, SealKeyInvalid: the private key can't be read.
         """
+        there = next(p for p in (self.folder, *self.folder.parents) if p.exists())
+        if not there.is_dir() or not os.access(there, os.W_OK):
+            why = "may not be written" if there.is_dir() else "is a file"
+            raise DrillRefused(
+                f"the record of a drill would be kept in {self.folder}, but {there} {why}",
+                hint="correct `state` in the spec, or the owner and mode of that directory",
+                subject=str(there),
+            )
         if self._signer is not None:
             self._signer.sign_document(b"", "check")
         elif self._verifier is not None:
@@ -69,17 +80,24 @@ class DrillHistory:
 
         Raises:
             ValueError: the record's id is not one of `new_drill_id`.
-            OSError: the folder can't be written.
+            StoreError, StoreFull: the folder can't be written.
         """
         if not _ID.fullmatch(record.id):
             raise ValueError(f"{record.id!r} is no drill id")
         data = json.dumps(to_plain(record), indent=2, allow_nan=False).encode() + b"\n"
-        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(
+                f"the record of the drill can't be kept in {self.folder}: {error.strerror}",
+                hint="correct `state` in the spec",
+                subject=str(self.folder),
+            ) from None
         path = self.folder / f"{record.id}.json"
         if self._signer is not None:  # first: a record is never there without its signature
             signature = self._signer.sign_document(data, _context(record.id))
-            _place(path.with_suffix(".sig"), signature)
-        _place(path, data)
+            write_whole(path.with_suffix(".sig"), signature, durable=True)
+        write_whole(path, data, durable=True)
         return path
 
     def ids(self) -> list[str]:
@@ -177,19 +195,6 @@ def open_history(loaded: LoadedSpec) -> DrillHistory:
 def _context(drill_id: str) -> str:
     """What a signature says that it is of."""
     return f"drill {drill_id}"
-
-
-def _place(path: Path, data: bytes) -> None:
-    """Writes a file in one step."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _time_of(drill_id: str) -> int:

@@ -1,4 +1,4 @@
-"""Text files that are there whole or not at all."""
+"""Small files that are there whole or not at all."""
 
 from __future__ import annotations
 
@@ -31,8 +31,11 @@ def require_writable(path: Path) -> None:
         )
 
 
-def write_whole(path: Path, text: str) -> None:
+def write_whole(path: Path, content: str | bytes, *, durable: bool = False) -> None:
     """Writes a file beside its place and renames it; an older file stays until then.
+
+    Args:
+        durable: it is on the disk before it has its name.
 
     Raises:
         StoreFull: no space is left.
@@ -41,7 +44,11 @@ def write_whole(path: Path, text: str) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         try:
-            temporary.write_text(text, encoding="utf-8")
+            with temporary.open("wb") as file:
+                file.write(content.encode() if isinstance(content, str) else content)
+                if durable:
+                    file.flush()
+                    os.fsync(file.fileno())
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -10,7 +12,13 @@ from pathlib import Path
 import pytest
 
 from kitestring.backup.drill_history import DrillHistory, new_drill_id, open_history
-from kitestring.errors import DrillNotFound, DrillRecordUnreadable, DrillRefused
+from kitestring.errors import (
+    DrillNotFound,
+    DrillRecordUnreadable,
+    DrillRefused,
+    StoreError,
+    StoreFull,
+)
 from kitestring.model.drill import CollectionScore, DrillRecord, Objective, Phase, Recall
 from kitestring.spec.load import load
 
@@ -206,3 +214,27 @@ def test_without_a_private_key_no_drill_is_begun_that_nobody_would_believe(
 ) -> None:
     with pytest.raises(DrillRefused, match="no key to sign"):
         signed(private=False).check_writable()
+
+
+def test_a_history_that_can_not_be_kept_is_refused_beforehand(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("a file")
+    with pytest.raises(DrillRefused, match="state is a file") as error:
+        history(tmp_path).check_writable()
+    assert "`state` in the spec" in error.value.hint
+    with pytest.raises(StoreError, match="can't be kept"):
+        history(tmp_path).write(RECORD)
+
+
+def test_a_full_disk_is_told_and_leaves_no_half_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    kept = history(tmp_path)
+    kept.check_writable()
+    assert not kept.folder.exists()
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StoreFull, match=RECORD.id):
+        kept.write(RECORD)
+    assert list(kept.folder.iterdir()) == []

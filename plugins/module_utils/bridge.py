@@ -57,7 +57,10 @@ def run_module(
 
     # the above takes no time to import; this does
     from kitestring.errors import KitestringError
+    from kitestring.segments.memory import lean_arrow
     from kitestring.spec.load import load
+
+    lean_arrow()
 
     try:
         loaded = load(spec)

@@ -13,6 +13,7 @@ import click
 
 from kitestring import __version__
 from kitestring.errors import Interrupted, KitestringError
+from kitestring.segments.memory import lean_arrow
 
 # verb -> (module:attribute, one line of help)
 VERBS = {
@@ -75,6 +76,7 @@ def cli(ctx: click.Context, quiet: bool, verbose: bool) -> None:
 
 def run(command: click.Command, arguments: Sequence[str], name: str) -> int:
     """Runs a click command and returns its exit code; a user's mistake gives no traceback."""
+    lean_arrow()
     verbose = any(a in ("-v", "--verbose") for a in arguments)
     try:
         result: Any = command.main(list(arguments), prog_name=name, standalone_mode=False)
@@ -126,6 +128,4 @@ def leave(code: int) -> NoReturn:
 
 def main() -> None:
     """The console script's entry point."""
-    # gives what big columns have taken back to the system; read when pyarrow is imported
-    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     leave(run(cli, sys.argv[1:], "kitestring"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import secrets
 import shutil
@@ -15,9 +14,10 @@ from pathlib import Path
 
 from kitestring import local
 from kitestring.backup.interrupts import shielded
+from kitestring.clients.exclusive import exclusive
 from kitestring.clients.stack_state import StackState
 from kitestring.drill.identity import Endpoint
-from kitestring.errors import StoreFull
+from kitestring.errors import KitestringError, StoreFull
 from kitestring.local import process
 
 PREFIX = "kitestring-drill-"
@@ -69,7 +69,7 @@ def embedded_target(folder: Path, size: int, *, keep: bool = False) -> Iterator[
     done = False
     try:
         folder.mkdir(mode=0o700)
-        with _held(folder):
+        with exclusive(folder / _LOCK, "drill"):
             if keep:
                 (folder / _KEPT).touch()
                 yield Target(local.up(data), data)
@@ -97,22 +97,13 @@ def sweep(parent: Path) -> None:
     """Removes the targets of drills that were killed: their servers ended with them, their
     directories stayed. One that is held by a running drill, or was kept on purpose, stays."""
     for folder in parent.glob(f"{PREFIX}*"):
-        with suppress(OSError):
+        with suppress(OSError, KitestringError):
             facts = folder.stat()
             fresh = time.time() - facts.st_mtime < _FRESH
             if fresh or facts.st_uid != os.getuid() or (folder / _KEPT).exists():
                 continue
-            with (folder / _LOCK).open("ab") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with exclusive(folder / _LOCK, "drill"):
                 shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def _held(folder: Path) -> Iterator[None]:
-    """Marks a directory as in use; the kernel lets go of the lock of a process that dies."""
-    with (folder / _LOCK).open("ab") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 @contextmanager

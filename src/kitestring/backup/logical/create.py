@@ -23,7 +23,6 @@ from kitestring.backup.logical.collect import Collected, Collector
 from kitestring.backup.logical.part import ALL, Part, filter_of
 from kitestring.backup.logical.prepare import API, AUTO, SEGMENTS, Preparation, Ready
 from kitestring.backup.logical.rows import damaged
-from kitestring.backup.logical.source import lean_memory
 from kitestring.backup.plan import SegmentsGoneError
 from kitestring.backup.pool import POOL
 from kitestring.backup.session import Session
@@ -84,8 +83,7 @@ def create_logical(
         run = _Run(loaded, milvus, session, job, part, read_by, full, tell)
         return run.make(names, excluded)
 
-    with lean_memory():
-        manifest = session.run(make, tell)
+    manifest = session.run(make, tell)
     total = manifest.copied_bytes + manifest.reused_bytes
     tell(
         f"{manifest.id}: {manifest.rows:,} rows, {manifest.copied_bytes:,} bytes written, "

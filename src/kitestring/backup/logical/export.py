@@ -20,8 +20,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from glob import escape
 from pathlib import Path
 
 import pyarrow as pa
@@ -29,11 +31,19 @@ import pyarrow as pa
 from kitestring.backup.catalog import Catalog
 from kitestring.backup.interrupts import shielded, stoppable
 from kitestring.backup.logical.rows import read_part as read_file
-from kitestring.backup.logical.source import THREADS, each_batch, in_threads, lean_memory
+from kitestring.backup.logical.source import THREADS, each_batch, in_threads
 from kitestring.backup.logical.where import Filter, parse, select
 from kitestring.backup.logical.writer import FolderWriter
 from kitestring.backup.pool import PoolReader
-from kitestring.errors import BackupDamaged, BackupError, BackupRefused, StoreFull, UsageError
+from kitestring.clients.exclusive import exclusive
+from kitestring.errors import (
+    BackupDamaged,
+    BackupError,
+    BackupRefused,
+    KitestringError,
+    StoreFull,
+    UsageError,
+)
 from kitestring.model.backup import BackupManifest, CollectionBackup
 from kitestring.model.codec import to_plain
 from kitestring.segments.deltas import DeltaLogsByThread
@@ -41,6 +51,7 @@ from kitestring.segments.plan import Part, plan_backup, read_part
 
 OnEvent = Callable[[str], None]
 EXPORT_VERSION = 1
+_LOCK = ".lock"  # in the folder while it is written
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +126,10 @@ def export(
     begun = time.monotonic()
     beside = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.partial")
     try:
-        with stoppable(), lean_memory():
+        with stoppable(), ExitStack() as holding:
+            _sweep(folder, tell)
             beside.mkdir(parents=True)
+            holding.enter_context(exclusive(beside / _LOCK, "export"))
             done = []
             for collection in wanted:
                 one = _one(catalog, manifest, collection, beside, partitions, filters, tell)
@@ -128,6 +141,7 @@ def export(
             plain = to_plain(made)
             del plain["folder"], plain["seconds"]
             _write_json(beside / "manifest.json", plain)
+            (beside / _LOCK).unlink()
             with shielded():
                 if folder.is_dir():
                     folder.rmdir()
@@ -142,6 +156,14 @@ def export(
         with shielded():
             shutil.rmtree(beside, ignore_errors=True)
     return replace(made, seconds=round(time.monotonic() - begun, 3))
+
+
+def _sweep(folder: Path, tell: OnEvent) -> None:
+    """Removes what exports into the folder that were killed have left beside it."""
+    for old in folder.parent.glob(f".{escape(folder.name)}.*.partial"):
+        with suppress(OSError, KitestringError), exclusive(old / _LOCK, "export"):
+            shutil.rmtree(old)
+            tell(f"removed {old}, which an export that was killed had left")
 
 
 def _wanted(

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from kitestring.backup.logical.bulk import can_import, import_parts
 from kitestring.backup.logical.rows import read_part
-from kitestring.backup.logical.source import in_threads, lean_memory
+from kitestring.backup.logical.source import in_threads
 from kitestring.backup.pool import PoolReader
 from kitestring.clients.milvus.protocol import MilvusColumnar
 from kitestring.clients.store.protocol import ObjectStore
@@ -49,17 +49,6 @@ def restore_parts(
         BackupDamaged: a file is missing or changed.
         MilvusError.
     """
-    with lean_memory():
-        return _restore(pool, backup, target, name, tell)
-
-
-def _restore(
-    pool: ObjectStore,
-    backup: CollectionBackup,
-    target: RestoreTarget,
-    name: str,
-    tell: Callable[[str], None],
-) -> int:
     milvus, total = target.milvus, backup.digest.rows
     if target.store is not None and can_import(milvus, backup.schema):
         done = import_parts(pool, backup, milvus, target.store, target.root, name, tell=tell)

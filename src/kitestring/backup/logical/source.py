@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -83,18 +82,6 @@ class Source(Protocol):
         """The rows of a unit, or those at the positions that are true, in the order of the survey;
         with Milvus's timestamps where they can be known."""
         ...
-
-
-@contextmanager
-def lean_memory() -> Iterator[None]:
-    """Within it, Arrow gives memory back to the system at once: the pools that it has by default
-    keep some 150 MB of what big columns have taken."""
-    before = pa.default_memory_pool()
-    pa.set_memory_pool(pa.system_memory_pool())
-    try:
-        yield
-    finally:
-        pa.set_memory_pool(before)
 
 
 def contract_of(loaded: LoadedSpec, name: str, schema: Schema) -> Contract:

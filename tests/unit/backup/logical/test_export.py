@@ -15,6 +15,7 @@ from kitestring.backup.catalog import open_catalog
 from kitestring.backup.create import create_backup
 from kitestring.backup.logical.create import create_logical
 from kitestring.backup.logical.export import export
+from kitestring.clients.exclusive import exclusive
 from kitestring.errors import BackupDamaged, BackupRefused, UsageError
 from kitestring.model.backup import BackupManifest
 from kitestring.model.digest import digest_batches
@@ -110,3 +111,21 @@ def test_a_damaged_backup_leaves_no_folder(
         export(open_catalog(loaded), made, out)
     assert list(out.iterdir()) == []
     assert not list(tmp_path.glob(".out.*"))
+
+
+def test_what_a_killed_export_has_left_is_removed_by_the_next(
+    made: BackupManifest, loaded: LoadedSpec, tmp_path: Path
+) -> None:
+    out = tmp_path / "there" / "out"
+    dead, busy, other = (out.parent / n for n in (".out.1.partial", ".out.2.partial", ".o.partial"))
+    for folder in (dead, busy, other):
+        folder.mkdir(parents=True)
+        (folder / "part-0000.parquet").touch()
+    told: list[str] = []
+    with exclusive(busy / ".lock", "export"):
+        export(open_catalog(loaded), made, out, on_event=told.append)
+    assert sorted(p.name for p in out.parent.iterdir()) == [".o.partial", ".out.2.partial", "out"]
+    assert not (out / ".lock").exists()
+    assert [line for line in told if "killed" in line] == [
+        f"removed {dead}, which an export that was killed had left"
+    ]

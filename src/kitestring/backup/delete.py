@@ -97,10 +97,12 @@ def why_not(
     good = [s for s in summaries if s.readable and s.cluster == cluster]
     good.sort(key=lambda s: (s.boundary, s.id), reverse=True)
     passed = {d.backup for d in drills if d.readable and d.passed}
+    proven = {d.backup for d in drills if d.proves}
     if len(good) == 1:
         return f"the last backup of `{cluster}` that can be read"
     for what, held_by in (
-        ("the newest one that has passed a drill", [s for s in good if s.id in passed]),
+        ("the newest one that has passed a drill", [s for s in good if s.id in proven]),
+        ("the newest one that has passed a drill of a sample", [s for s in good if s.id in passed]),
         ("the newest one that is verified", [s for s in good if s.verified_at is not None]),
     ):
         if held_by and held_by[0].id == backup_id:

@@ -31,13 +31,12 @@ from kitestring.backup.unneeded import (
 )
 from kitestring.backup.versions import NO_VERSIONS, OldVersions, keeping, old_versions
 from kitestring.errors import StoreError
-from kitestring.model.backup import BackupSummary
+from kitestring.model.backup import AHEAD, BackupSummary
 from kitestring.model.drill import DrillSummary
 from kitestring.spec.loaded import LoadedSpec
 
 OnEvent = Callable[[str], None]
 GRACE = 86_400.0  # seconds; of objects, where the spec has no retention
-_AHEAD = 60_000  # ms that clocks may disagree
 _UNKNOWN_DRILL = "a drill record can't be read"
 
 
@@ -208,7 +207,7 @@ class _Run:
     def _since(self, summary: BackupSummary) -> int | None:
         """Since when a backup is marked; a mark of the future is none."""
         at = summary.marked_at
-        return at if at is not None and at <= self.now + _AHEAD else None
+        return at if at is not None and at <= self.now + AHEAD else None
 
     def _ends(self, summary: BackupSummary) -> int:
         since = self._since(summary)
@@ -285,10 +284,10 @@ class _Run:
 
 
 def unknown_drill(drills: Iterable[DrillSummary]) -> DrillSummary | None:
-    """A drill whose record can't be read, and that may be the newest one that has passed."""
+    """A drill whose record can't be read, and that may be the newest one that proves a backup."""
     for drill in sorted(drills, key=lambda d: d.started_at, reverse=True):
         if not drill.readable:
             return drill
-        if drill.passed:
+        if drill.proves:
             return None
     return None

@@ -12,11 +12,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from kitestring.model.backup import BackupSummary
+from kitestring.model.backup import AHEAD, BackupSummary
 from kitestring.model.drill import DrillSummary
 from kitestring.spec.backup import Retention
-
-_AHEAD = 60_000  # ms that clocks may disagree
 
 KEEP_ALL = "no retention in the spec"
 UNREADABLE = "can't be read"
@@ -61,16 +59,18 @@ def decide(
     if retention is None:
         return tuple(Decision(s.id, True, (KEEP_ALL,)) for s in ordered)
     kept: dict[str, dict[str, set[str]]] = {s.id: {} for s in ordered}  # id -> rule -> collections
-    good = [s for s in ordered if s.readable and s.boundary <= now + _AHEAD]
-    drilled = {d.backup for d in drills if d.readable and d.passed}
+    good = [s for s in ordered if s.readable and s.boundary <= now + AHEAD]
+    drills = list(drills)
+    passed = {d.backup for d in drills if d.readable and d.passed}  # of a sample, at least
+    proven = {d.backup for d in drills if d.proves}
     for names, group in _groups(good):
-        for rule, chosen in _rules(group, drilled, retention):
+        for rule, chosen in _rules(group, (proven, passed), retention):
             for summary in chosen:
                 kept[summary.id].setdefault(rule, set()).update(names)
     for summary in ordered:
         if not summary.readable:
             kept[summary.id][UNREADABLE] = {""}
-        elif summary.boundary > now + _AHEAD:
+        elif summary.boundary > now + AHEAD:
             kept[summary.id][FUTURE] = {""}
     return tuple(
         Decision(s.id, bool(kept[s.id]), tuple(_named(kept[s.id], set(_holds(s))))) for s in ordered
@@ -113,11 +113,12 @@ def _groups(good: Sequence[BackupSummary]) -> Iterator[tuple[list[str], list[Bac
 
 
 def _rules(
-    group: Sequence[BackupSummary], drilled: set[str], retention: Retention
+    group: Sequence[BackupSummary], drilled: Sequence[set[str]], retention: Retention
 ) -> Iterator[tuple[str, Sequence[BackupSummary]]]:
     """Each rule with the backups that it keeps; `group` is sorted, the newest first."""
     verified = [s for s in group if s.verified_at is not None]
-    yield DRILLED, [s for s in group if s.id in drilled][:1]
+    for ids in drilled:
+        yield DRILLED, [s for s in group if s.id in ids][:1]
     yield READ, [s for s in verified if s.proven_tier == "full"][:1]
     yield VERIFIED, verified[:1]
     yield "last", group[: retention.last]

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kitestring.checks.base import BACKUPS_THERE, check, command
-from kitestring.model.backup import BackupSummary
+from kitestring.model.backup import AHEAD, BackupSummary
 from kitestring.model.drill import DrillSummary
 from kitestring.model.finding import Finding, Severity
 from kitestring.model.snapshot import Snapshot
 from kitestring.spec.loaded import LoadedSpec
 from kitestring.spec.types import format_duration
-
-_CLOCK_SLACK = 60.0  # seconds that clocks may disagree
 
 
 def no_backup(loaded: LoadedSpec, snapshot: Snapshot) -> Iterator[Finding]:
@@ -92,7 +90,7 @@ def too_old(loaded: LoadedSpec, snapshot: Snapshot) -> Iterator[Finding]:
     age = (snapshot.taken_at - newest.boundary) / 1000
     location = loaded.locate("objectives", "rpo")
     rpo = format_duration(objectives.rpo)
-    if age < -_CLOCK_SLACK:
+    if age * 1000 < -AHEAD:
         yield Finding(
             "backup.too-old",
             Severity.WARN,
@@ -140,7 +138,7 @@ def not_drilled(loaded: LoadedSpec, snapshot: Snapshot) -> Iterator[Finding]:
     if objectives is None or not _readable(loaded, snapshot):
         return
     drills = _newest_first(snapshot)
-    passed = next((d for d in drills if d.passed and d.sampled is None), None)
+    passed = next((d for d in drills if d.proves), None)
     wanted = f"a passed drill every {format_duration(objectives.drill_every)}"
     if drills and not drills[0].passed:
         message = f"the newest drill `{drills[0].id}` did not pass"
@@ -149,6 +147,19 @@ def not_drilled(loaded: LoadedSpec, snapshot: Snapshot) -> Iterator[Finding]:
         message, observed = "no backup was ever restored in a drill that passed", "none"
     else:
         age = (snapshot.taken_at - passed.started_at) / 1000
+        if age * 1000 < -AHEAD:
+            yield Finding(
+                "backup.not-drilled",
+                Severity.WARN,
+                f"{loaded.spec.cluster.name}/backup",
+                f"the drill `{passed.id}` is {_age(-age)} in the future: its age cannot be told",
+                expected=wanted,
+                observed="a drill in the future",
+                hint="set the clocks of the hosts that observe and drill",
+                location=loaded.locate("objectives", "drill_every"),
+                inconclusive=True,
+            )
+            return
         if age <= objectives.drill_every:
             return
         message = f"the newest passed drill is `{passed.id}`"
@@ -194,8 +205,7 @@ def _readable(loaded: LoadedSpec, snapshot: Snapshot) -> list[BackupSummary]:
 
 
 def _proven(backup: BackupSummary, snapshot: Snapshot) -> bool:
-    # a drill of a sample proves nothing of the rest
-    drilled = any(d.backup == backup.id and d.passed and d.sampled is None for d in snapshot.drills)
+    drilled = any(d.backup == backup.id and d.proves for d in snapshot.drills)
     return backup.verified_at is not None or drilled
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from kitestring.backup.prune import PruneResult, prune
 from kitestring.backup.verify import VerifyResult, verify
 from kitestring.errors import UsageError
-from kitestring.model.backup import BackupSummary
+from kitestring.model.backup import AHEAD, BackupSummary
 from kitestring.spec.loaded import LoadedSpec
 from kitestring.spec.types import format_duration
 
@@ -52,6 +52,11 @@ def backup_due(
     mine = [s for s in summaries if s.readable and s.cluster == loaded.spec.cluster.name]
     if not mine:
         return Due(True, "there is no backup of this cluster", None, None)
+    # one of the future, by a clock that was set back since, would never be old
+    mine = [s for s in mine if s.boundary <= now * 1000 + AHEAD]
+    if not mine:
+        reason = "the boundary of every backup is in the future: a clock was set back"
+        return Due(True, reason, None, None)
     newest = max(mine, key=lambda s: s.boundary)
     age = now - newest.boundary / 1000
     allowed = format_duration(limit)

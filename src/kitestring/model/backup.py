@@ -9,6 +9,7 @@ from kitestring.model.access import Privilege
 from kitestring.model.collection import CollectionInfo, Index, Partition, Schema
 
 MANIFEST_VERSION = 1
+AHEAD = 60_000  # ms that the clocks of two hosts may disagree
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,3 +104,8 @@ class DrillSummary:
     problem: str = ""
     full_seconds: float | None = None
     sampled: float | None = None  # a drill of a sample proves less than one that passed
+
+    @property
+    def proves(self) -> bool:
+        """Whether it shows that the whole backup restores: a sample says nothing of the rest."""
+        return self.readable and self.passed and self.sampled is None

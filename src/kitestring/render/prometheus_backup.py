@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from kitestring.model.backup import BackupSummary
+from kitestring.model.backup import AHEAD, BackupSummary
 from kitestring.model.drill import DrillRecord, DrillSummary
 from kitestring.render.prometheus import Gauge, Labels, metrics_as_text
 
@@ -42,21 +42,25 @@ def _catalog(
     cluster: str, summaries: Sequence[BackupSummary], drills: Sequence[DrillSummary], now: int
 ) -> Iterator[Gauge]:
     mine: Labels = {"cluster": cluster}
-    good = sorted((s for s in summaries if s.readable), key=lambda s: (s.boundary, s.id))[::-1]
+    readable = [s for s in summaries if s.readable]
+    # one of the future, by a clock that was set back since, would hide that no newer one is made
+    good = [s for s in readable if s.boundary <= now + AHEAD]
+    good.sort(key=lambda s: (s.boundary, s.id), reverse=True)
     yield Gauge(
         "kitestring_backups",
         "Backups in the catalog, by what is the matter with them",
         [
             ({**mine, "state": "kept"}, sum(s.marked_at is None for s in good)),
             ({**mine, "state": "marked"}, sum(s.marked_at is not None for s in good)),
-            ({**mine, "state": "unreadable"}, len(summaries) - len(good)),
+            ({**mine, "state": "unreadable"}, len(summaries) - len(readable)),
+            ({**mine, "state": "future"}, len(readable) - len(good)),
         ],
     )
-    passed = {d.backup for d in drills if d.readable and d.passed}
+    proven = {d.backup for d in drills if d.proves}
     for name, which, what in (
         ("", good, "backup"),
         ("_verified", [s for s in good if s.verified_at is not None], "verified backup"),
-        ("_drilled", [s for s in good if s.id in passed], "backup that has passed a drill"),
+        ("_drilled", [s for s in good if s.id in proven], "backup that has passed a drill"),
     ):
         ages = [(mine, (now - s.boundary) / 1000) for s in which[:1]]
         times = [(mine, s.boundary / 1000) for s in which[:1]]
@@ -108,8 +112,8 @@ def drill_gauges(
     )
     yield Gauge(
         "kitestring_drill_newest_passed_timestamp_seconds",
-        "Start of the newest drill that has passed",
-        [(mine, d.started_at / 1000) for d in readable if d.passed][-1:],
+        "Start of the newest drill of a whole backup that has passed",
+        [(mine, d.started_at / 1000) for d in readable if d.proves][-1:],
     )
     for d in readable[-1:]:
         start = [(mine, d.started_at / 1000)]

@@ -95,6 +95,13 @@ def test_the_newest_drilled_and_verified_are_never_removed() -> None:
     assert "newest verified" in rules(found, made[6])
 
 
+def test_a_drill_of_a_sample_does_not_take_the_place_of_a_whole_one() -> None:
+    made = [backup(NOW - timedelta(days=n), verified_at=None) for n in range(6)]
+    drills = [drill(made[5]), drill(made[4]), drill(made[3], sampled=0.1)]
+    found = decide(made, drills, Retention(last=1), ms(NOW))
+    assert kept(found) == [made[0].id, made[3].id, made[4].id]
+
+
 def test_the_minimum_counts_only_the_good_ones() -> None:
     made = [backup(NOW - timedelta(days=n), verified_at=None) for n in range(3)]
     proven = [backup(NOW - timedelta(days=n)) for n in range(5, 9)]
@@ -173,7 +180,8 @@ def histories(draw: st.DrawFn) -> tuple[list[BackupSummary], list[DrillSummary]]
         for age in ages
     ]
     drilled = draw(st.lists(st.sampled_from(made), max_size=4)) if made else []
-    return made, [drill(s, draw(st.booleans())) for s in drilled]
+    part = st.sampled_from([None, 0.1])
+    return made, [drill(s, draw(st.booleans()), sampled=draw(part)) for s in drilled]
 
 
 @settings(deadline=None, max_examples=80)
@@ -187,10 +195,10 @@ def test_what_must_never_go_stays(
     assert all(d.keep == bool(d.rules) for d in found)
     stay = set(kept(found))
     newest_first = sorted((s for s in made if s.readable), key=lambda s: -s.boundary)
-    passed = {d.backup for d in drills if d.passed}
+    proven = {d.backup for d in drills if d.passed and d.sampled is None}
     verified = [s.id for s in newest_first if s.verified_at is not None]
-    assert [s.id for s in newest_first if s.id in passed][:1] == [
-        s.id for s in newest_first if s.id in passed and s.id in stay
+    assert [s.id for s in newest_first if s.id in proven][:1] == [
+        s.id for s in newest_first if s.id in proven and s.id in stay
     ][:1]
     assert set(verified[:1]) <= stay
     assert len(stay & set(verified)) >= min(retention.minimum, len(verified))

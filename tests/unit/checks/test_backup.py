@@ -112,6 +112,13 @@ def test_not_drilled(spec_from, clean, drills, observed):
     assert finding.location.line == 21
 
 
+def test_a_drill_in_the_future(spec_from, clean):
+    snapshot = replace(clean, drills=(drill(clean, -48),))
+    assert told(spec_from(), snapshot) == [
+        ("backup.not-drilled", "inconclusive", "a passed drill every 1w", "a drill in the future")
+    ]
+
+
 def test_coverage(spec_from, clean):
     assert told(spec_from(), with_backup(clean, collections=("other",))) == [
         ("backup.coverage", "fail", "in the newest backup", "not in it")

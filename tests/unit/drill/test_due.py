@@ -38,6 +38,8 @@ def drill(name: str, days: float, passed: bool = True) -> DrillSummary:
         ([drill("d1", 7.1)], True, "is older than 1w"),
         ([drill("d1", 2), drill("d2", 1, passed=False)], True, "d2, did not pass"),
         ([drill("d1", 2, passed=False), drill("d2", 1)], False, "not older"),
+        ([drill("d1", -365)], True, "no drill has passed yet"),
+        ([drill("d1", -365), drill("d2", 1)], False, "not older"),
     ],
 )
 def test_by_the_objective(spec_from, drills, due, reason):

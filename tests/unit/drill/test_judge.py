@@ -180,3 +180,12 @@ def test_users_roles_and_grants_are_judged_where_they_were_compared() -> None:
     assert equal.met
     assert (lost := access(["role `r` is not restored"])) is not None
     assert (lost.met, lost.measured) == (False, "1 differ")
+
+
+@pytest.mark.parametrize(("rpo", "met"), [(-30.0, True), (-7200.0, False)])
+def test_a_boundary_in_the_future_meets_no_rpo(rpo: float, met: bool) -> None:
+    found = judge(
+        WANTED, rpo=rpo, rto=12.0, full=90.0, scores=[GOOD], expected=["docs"], searched=["docs"]
+    )
+    assert by_name(found)["rpo"] is met
+    assert ("2 h in the future" in found[0].measured) is not met

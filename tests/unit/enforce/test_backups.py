@@ -45,6 +45,14 @@ def test_the_newest_boundary_counts(spec_from, newest):
     assert due_after(spec_from(), [older, newest], 1).newest == newest
 
 
+def test_one_of_the_future_is_no_reason_to_make_none(spec_from, newest):
+    result = due_after(spec_from(), [newest], -24 * 365)
+    assert result.due
+    assert "a clock was set back" in result.reason
+    older = replace(newest, id="b0", boundary=newest.boundary - 365 * 86_400_000)
+    assert due_after(spec_from(), [older, newest], -24 * 365 + 1).newest == older
+
+
 def test_nothing_says_what_is_allowed(spec_from, newest):
     loaded = spec_from(("objectives: {rpo: 24h, rto: 10m, drill_every: 7d}\n", ""))
     with pytest.raises(UsageError, match="how old"):

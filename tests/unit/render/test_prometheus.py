@@ -80,6 +80,20 @@ RECORD = DrillRecord(
 )  # fmt: skip
 
 
+def test_a_drill_of_a_sample_is_not_that_of_a_backup() -> None:
+    drills = [drill("b3", True, 2), replace(drill("b2", True, 1), sampled=0.1)]
+    text = backups_as_metrics("c", [backup(2), backup(3)], drills, RECORD, NOW)
+    assert value(text, "backup_newest_drilled_age_seconds") == 10800
+    assert value(text, "drill_newest_passed_timestamp_seconds") == NOW / 1000 - 7200
+
+
+def test_a_backup_of_the_future_is_not_the_newest() -> None:
+    text = backups_as_metrics("c", [backup(1), backup(-24)], [], RECORD, NOW)
+    assert value(text, "backups", state="future") == 1
+    assert value(text, "backups", state="kept") == 1
+    assert value(text, "backup_newest_age_seconds") == 3600
+
+
 def test_what_the_metrics_say() -> None:
     backups = [
         backup(1, collections=("docs",), verified_at=None),

@@ -32,20 +32,6 @@ def test_every_key_has_a_meaning() -> None:
     assert [row for row in rows if row.endswith("|  |")] == []
 
 
-def test_every_link_leads_to_a_section() -> None:
-    import re
-
-    text = markdown()
-    titles = {
-        re.sub(r"[^a-z0-9 _-]", "", line[3:].lower()).replace(" ", "-")
-        for line in text.splitlines()
-        if line.startswith("## ")
-    }
-    links = set(re.findall(r"\]\(#([^)]+)\)", text))
-    assert links
-    assert links <= titles
-
-
 @pytest.mark.parametrize("file", CLUSTERS, ids=lambda f: f.name)
 def test_the_json_schema_takes_the_specs_of_the_project(file: Path) -> None:
     jsonschema.validate(yaml.safe_load(file.read_text()), json.loads(json_schema()))

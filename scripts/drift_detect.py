@@ -7,10 +7,8 @@ r"""Drift detection for a cron line or a CI job: `kitestring drift` under anothe
 Exit codes: 0 clean, 1 error, 2 drift, 3 inconclusive, 64 wrong usage, 130 interrupted.
 """
 
-import sys
-
-from kitestring.cli import leave, run
+from kitestring.cli import launch
 from kitestring.cli.drift import drift
 
 if __name__ == "__main__":
-    leave(run(drift, sys.argv[1:], "drift_detect.py"))
+    launch(drift, "drift_detect.py")

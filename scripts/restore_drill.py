@@ -7,10 +7,8 @@ Exit codes: 0 passed, 1 error, 2 a missed objective or a backup that does not re
 usage, 130 interrupted.
 """
 
-import sys
-
-from kitestring.cli import leave, run
+from kitestring.cli import launch
 from kitestring.cli.drill import run as drill_run
 
 if __name__ == "__main__":
-    leave(run(drill_run, sys.argv[1:], "restore_drill.py"))
+    launch(drill_run, "restore_drill.py")

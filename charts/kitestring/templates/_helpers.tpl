@@ -1,5 +1,5 @@
 {{- define "kitestring.fullname" -}}
-{{- .Values.fullnameOverride | default .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- .Values.fullnameOverride | default .Release.Name | trunc 40 | trimSuffix "-" | trimSuffix "." -}}
 {{- end -}}
 
 {{- define "kitestring.shared" -}}
@@ -8,14 +8,14 @@
 
 {{- define "kitestring.pods" -}}
 app.kubernetes.io/name: kitestring
-app.kubernetes.io/instance: {{ include "kitestring.fullname" . }}
+app.kubernetes.io/instance: {{ include "kitestring.fullname" . | quote }}
 {{- end -}}
 
 {{/* of the root context and a component */}}
 {{- define "kitestring.labels" -}}
 {{- $root := index . 0 -}}
 {{ include "kitestring.pods" $root }}
-app.kubernetes.io/component: {{ index . 1 }}
+app.kubernetes.io/component: {{ index . 1 | quote }}
 app.kubernetes.io/managed-by: {{ $root.Release.Service }}
 helm.sh/chart: {{ $root.Chart.Name }}-{{ $root.Chart.Version | replace "+" "_" }}
 {{- end -}}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from collections.abc import Mapping, Sequence
 
 from kitestring.capacity.calibration import (
@@ -38,6 +39,7 @@ MINIMUM: Mapping[Role, Resources] = {
 }
 """Published minima of a pod (Milvus, "Requirements for Installing Milvus on Kubernetes"); a
 data node that builds indexes (from 2.6) has those of an index node."""
+_COUNT = re.compile(r"[0-9]{1,3}(_[0-9]{3}){0,4}|[0-9]{1,15}")
 _GIB_PER_CORE = 8  # memory of a query node for each core that is recommended
 
 
@@ -146,7 +148,7 @@ def parse_rows(given: Sequence[str]) -> dict[str, int]:
     rows = {}
     for text in given:
         name, _, number = text.partition("=")
-        if not name or not number.isascii() or not number.replace("_", "").isdigit():
+        if not name or not _COUNT.fullmatch(number):
             raise UsageError(
                 f"`{text}` does not say rows of a collection", hint="--rows docs=1000000"
             )

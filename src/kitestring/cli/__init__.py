@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
-import os
-import sys
-from collections.abc import Sequence
-from typing import Any, NoReturn
 
 import click
 
 from kitestring import __version__
-from kitestring.errors import Interrupted, KitestringError
-from kitestring.segments.memory import lean_arrow
+from kitestring.cli.running import launch, leave, run
+
+__all__ = ["VERBS", "cli", "launch", "leave", "main", "run"]
 
 # verb -> (module:attribute, one line of help)
 VERBS = {
@@ -74,58 +70,6 @@ def cli(ctx: click.Context, quiet: bool, verbose: bool) -> None:
     ctx.obj = {"quiet": quiet, "verbose": verbose}
 
 
-def run(command: click.Command, arguments: Sequence[str], name: str) -> int:
-    """Runs a click command and returns its exit code; a user's mistake gives no traceback."""
-    lean_arrow()
-    verbose = any(a in ("-v", "--verbose") for a in arguments)
-    try:
-        result: Any = command.main(list(arguments), prog_name=name, standalone_mode=False)
-    except click.exceptions.Exit as stop:
-        return stop.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        return _say("interrupted", code=Interrupted.exit_code)
-    except click.UsageError as error:
-        context = error.ctx.command_path if error.ctx else name
-        return _say(error.format_message(), hint=f"{context} --help", code=64)
-    except click.ClickException as error:
-        return _say(error.format_message(), code=1)
-    except KitestringError as error:
-        return _say(error.message, hint=error.hint, code=error.exit_code)
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 1
-    except Exception as error:
-        if verbose:
-            raise
-        return _say(
-            f"internal error: {type(error).__name__}: {error}",
-            hint="this is a fault of kitestring; run again with -v and report what it prints",
-            code=1,
-        )
-    return result if isinstance(result, int) else 0
-
-
-def _say(message: str, *, code: int, hint: str = "") -> int:
-    click.echo(f"error: {message}", err=True)
-    if hint:
-        click.echo(f"\nhint: {hint}", err=True)
-    return code
-
-
-def leave(code: int) -> NoReturn:
-    """Ends the process with an exit code.
-
-    After an interrupt it ends without finalizers: a gRPC channel that was in a call when the
-    interrupt came can wait in its own for ever.
-    """
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):
-            stream.flush()
-    if code == Interrupted.exit_code:
-        os._exit(code)
-    sys.exit(code)
-
-
 def main() -> None:
     """The console script's entry point."""
-    leave(run(cli, sys.argv[1:], "kitestring"))
+    launch(cli, "kitestring")

@@ -6,7 +6,7 @@ import json
 
 import click
 
-from kitestring.cli.common import load_spec, note, output_option, spec_option
+from kitestring.cli.common import Number, load_spec, note, output_option, spec_option
 
 
 @click.command()
@@ -14,7 +14,7 @@ from kitestring.cli.common import load_spec, note, output_option, spec_option
 @click.option(
     "--price-per-gb-month",
     "price",
-    type=click.FloatRange(min=0),
+    type=Number(min=0),
     metavar="PRICE",
     help="Of the store, to tell the cost that is freed",
 )

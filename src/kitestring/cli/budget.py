@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from kitestring.cli.common import Number
+
 if TYPE_CHECKING:
     from kitestring.spec.backup import Budget
     from kitestring.spec.loaded import LoadedSpec
@@ -38,7 +40,7 @@ def budget_options(function: F) -> F:
     """`--max-bytes-per-second` and `--max-requests-per-second`; see `budget_of`."""
     function = click.option(
         "--max-requests-per-second",
-        type=click.FloatRange(min=0, min_open=True),
+        type=Number(min=0, min_open=True),
         metavar="N",
         help="Requests to the object stores  [default: the spec's]",
     )(function)

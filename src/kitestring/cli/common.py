@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +31,18 @@ class Seconds(click.ParamType):  # type: ignore[type-arg,unused-ignore]
             return value if isinstance(value, float) else parse_duration(value)
         except ValueError as error:
             self.fail(f"`{value}`: {error}", param, ctx)
+
+
+class Number(click.FloatRange):
+    """A number of a range that is one: `nan` is within no limits, and passes all of them."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"`{value}` is no number.", param, ctx)
+        return number
 
 
 def find_spec(path: str | None) -> Path:
@@ -89,7 +103,8 @@ def note(text: str) -> None:
     """A line on stderr, unless `--quiet`."""
     context = click.get_current_context(silent=True)
     if not (context and (context.find_root().obj or {}).get("quiet")):
-        click.echo(text, err=True)
+        with contextlib.suppress(OSError):  # a full disk under a log stops no work
+            click.echo(text, err=True)
 
 
 def typed(question: str, wanted: str) -> None:

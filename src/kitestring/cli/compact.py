@@ -6,7 +6,7 @@ import json
 
 import click
 
-from kitestring.cli.common import load_spec, note, output_option, spec_option
+from kitestring.cli.common import Number, load_spec, note, output_option, spec_option
 
 
 @click.command()
@@ -20,7 +20,7 @@ from kitestring.cli.common import load_spec, note, output_option, spec_option
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing")
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=1),
+    type=Number(min=1),
     help="Seconds to wait for one collection  [default: the spec's]",
 )
 @output_option("text", "json")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from kitestring.cli.common import find_spec, note, output_option, spec_option, typed
+from kitestring.cli.common import Number, find_spec, note, output_option, spec_option, typed
 from kitestring.errors import SpecNotFound
 
 _DEFAULT = ".kitestring/local/milvus"
@@ -36,9 +36,7 @@ def local() -> None:
     type=click.IntRange(1, 65535),
     help="Port of the server  [default: the last one, or a free one]",
 )
-@click.option(
-    "--timeout", type=click.FloatRange(1), default=60.0, show_default=True, help="Seconds"
-)
+@click.option("--timeout", type=Number(1), default=60.0, show_default=True, help="Seconds")
 def up(data: str | None, spec_file: str | None, port: int | None, timeout: float) -> int:
     """Start the server; does nothing where it runs already."""
     from kitestring import local as stack

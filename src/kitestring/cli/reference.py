@@ -13,12 +13,18 @@ MARK = "<!-- made by `make docs` from the commands themselves -->"
 
 def commands_page() -> str:
     """Every verb, its arguments and options, as Markdown."""
-    top = click.Context(cli, info_name="kitestring", **cli.context_settings)
     lines = [MARK, "", "# Commands", ""]
-    for context in (top, *_verbs(top)):
-        heading = [] if context is top else [f"## {context.command_path}", ""]
+    for context in every_verb():
+        heading = [] if context.parent is None else [f"## {context.command_path}", ""]
         lines += [*heading, *_text(context.command), "", "```", *_usage(context), "```", ""]
     return "\n".join(lines)
+
+
+def every_verb() -> Iterator[click.Context]:
+    """The command, every group of verbs and every verb."""
+    top = click.Context(cli, info_name="kitestring", **cli.context_settings)
+    yield top
+    yield from _verbs(top)
 
 
 def _verbs(above: click.Context) -> Iterator[click.Context]:

@@ -122,7 +122,10 @@ def adopt(
         groups = milvus.groups.all() if apart else ()
     found = adopting.adopt(cluster, uri, collections, groups=groups, **server)
     if out:
-        adopting.write_new(found.text, Path(out), force=force)
+        from kitestring.clients.textfile import write_whole
+
+        adopting.refuse_existing(Path(out), force=force)  # by now another may have made it
+        write_whole(Path(out), found.text)
     else:
         click.echo(found.text, nl=False)
     for line in found.notes(out or "stdout"):

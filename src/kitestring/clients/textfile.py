@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,9 +18,11 @@ def require_writable(path: Path) -> None:
         StoreError: the directory is missing or may not be written, or the path is a directory.
     """
     reason = ""
-    if path.is_dir():
+    if stat.S_ISDIR(_mode(path)):
         reason = "it is a directory"
-    elif not path.parent.is_dir():
+    elif _is_stream(path):
+        reason = "" if os.access(path, os.W_OK) else "it may not be written"
+    elif not stat.S_ISDIR(_mode(path.parent)):
         reason = f"there is no directory {path.parent}"
     elif not os.access(path.parent, os.W_OK):
         reason = f"{path.parent} may not be written"
@@ -34,6 +37,8 @@ def require_writable(path: Path) -> None:
 def write_whole(path: Path, content: str | bytes, *, durable: bool = False) -> None:
     """Writes a file beside its place and renames it; an older file stays until then.
 
+    A link stays one: the file that it leads to is replaced. A device or pipe is written to.
+
     Args:
         durable: it is on the disk before it has its name.
 
@@ -41,29 +46,24 @@ def write_whole(path: Path, content: str | bytes, *, durable: bool = False) -> N
         StoreFull: no space is left.
         StoreError: the directory is missing or may not be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    data = content.encode() if isinstance(content, str) else content
+    place = path if not path.is_symlink() else Path(os.path.realpath(path))
+    temporary = place.with_name(f".{place.name}.{os.getpid()}.part")
     try:
+        if _is_stream(path):
+            path.write_bytes(data)
+            return
         try:
             with temporary.open("wb") as file:
-                file.write(content.encode() if isinstance(content, str) else content)
+                file.write(data)
                 if durable:
                     file.flush()
                     os.fsync(file.fileno())
-            temporary.replace(path)
+            temporary.replace(place)
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise StoreFull(
-                f"no space is left for {path}",
-                hint="free some space, or write elsewhere",
-                subject=str(path),
-            ) from None
-        raise StoreError(
-            f"{path} cannot be written: {error.strerror}",
-            hint="write to another place",
-            subject=str(path),
-        ) from None
+        raise _unwritten(path, error) from None
 
 
 def write_pages(folder: Path, pages: Mapping[str, str], *, within: str) -> None:
@@ -73,9 +73,41 @@ def write_pages(folder: Path, pages: Mapping[str, str], *, within: str) -> None:
     Raises:
         StoreError: the folder may not be written.
     """
-    (folder / within).mkdir(parents=True, exist_ok=True)
+    try:
+        (folder / within).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritten(folder, error) from None
     for path, text in pages.items():
         write_whole(folder / path, text)
     for old in (folder / within).glob("*.md"):
         if f"{within}/{old.name}" not in pages:
             old.unlink()
+
+
+def _mode(path: Path) -> int:
+    """What the file is; 0 where there is none, or none that may be seen."""
+    try:
+        return path.stat().st_mode
+    except OSError:
+        return 0
+
+
+def _is_stream(path: Path) -> bool:
+    """Whether a file in its place would be another thing: `/dev/null`, `/dev/stdout`, a pipe."""
+    mode = _mode(path)
+    own = stat.S_ISREG(mode) and path.parts[:2] not in (("/", "dev"), ("/", "proc"))
+    return mode != 0 and not own and not stat.S_ISDIR(mode)
+
+
+def _unwritten(path: Path, error: OSError) -> StoreError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StoreFull(
+            f"no space is left for {path}",
+            hint="free some space, or write elsewhere",
+            subject=str(path),
+        )
+    return StoreError(
+        f"{path} cannot be written: {error.strerror}",
+        hint="write to another place",
+        subject=str(path),
+    )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from contextlib import suppress
 from pathlib import Path
 
 from kitestring.backup.catalog import open_catalog
 from kitestring.backup.drill_history import open_history
-from kitestring.errors import DrillRecordUnreadable, KitestringError, UsageError
+from kitestring.clients.textfile import require_writable, write_whole
+from kitestring.errors import DrillRecordUnreadable, KitestringError, StoreError, UsageError
 from kitestring.model.backup import BackupSummary
 from kitestring.model.drill import DrillRecord
 from kitestring.render.drill import drill_html, drill_json, drill_markdown, drill_text
@@ -29,17 +29,21 @@ def check_out(out: Path | None) -> None:
     """Says beforehand that a file can't be written: a drill is too long to find out after it.
 
     Raises:
-        UsageError: there is no such folder, or no permission.
+        UsageError: there is no such folder, no permission, or a folder of that name.
     """
-    if out is not None and not (out.parent.is_dir() and os.access(out.parent, os.W_OK)):
-        raise UsageError(f"`--out {out}`: the folder {out.parent} is not there or not writable")
+    if out is None:
+        return
+    try:
+        require_writable(out)
+    except StoreError as error:
+        raise UsageError(f"`--out`: {error.message}", hint=error.hint) from None
 
 
 def show_record(record: DrillRecord, output: str, out: Path | None = None) -> None:
     """Writes the record in the format `output`.
 
     Raises:
-        KitestringError: the file can't be written; nothing half-written is left.
+        StoreError: the file can't be written; nothing half-written is left.
     """
     _show(FORMATS[output](record), out, f"the drill is kept: kitestring drill show {record.id}")
 
@@ -90,12 +94,8 @@ def _show(text: str, out: Path | None, hint: str = "") -> None:
     if out is None:
         sys.stdout.write(text)
         return
-    temporary = out.with_name(f".{out.name}.{os.getpid()}")
     try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(out)
-    except OSError as error:
-        raise KitestringError(f"{out} can't be written: {error.strerror}", hint=hint) from None
-    finally:
-        if temporary.exists():
-            temporary.unlink()
+        write_whole(out, text)
+    except StoreError as error:
+        error.hint = hint or error.hint
+        raise

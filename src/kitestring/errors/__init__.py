@@ -29,6 +29,7 @@ from kitestring.errors.backup import (
     WrongKey,
 )
 from kitestring.errors.base import (
+    Internal,
     Interrupted,
     KitestringError,
     MetricsUnreadable,
@@ -132,6 +133,7 @@ __all__ = [
     "GoldenInvalid",
     "ImportRefused",
     "IngestError",
+    "Internal",
     "Interrupted",
     "KeyServiceFailed",
     "KitestringError",

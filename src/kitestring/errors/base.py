@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class KitestringError(Exception):
@@ -17,7 +17,7 @@ class KitestringError(Exception):
         self.hint = hint
         self.subject = subject
 
-    def as_dict(self) -> dict[str, str]:
+    def as_dict(self) -> dict[str, Any]:
         """The error as JSON carries it."""
         return {
             "code": self.code,
@@ -25,6 +25,12 @@ class KitestringError(Exception):
             "hint": self.hint,
             "subject": self.subject,
         }
+
+
+class Internal(KitestringError):
+    """A fault of Kitestring's own, which no user can mend."""
+
+    code = "internal"
 
 
 class UsageError(KitestringError):

@@ -36,6 +36,9 @@ class SpecInvalid(SpecError):
         super().__init__(message, hint=hint, subject=subject)
         self.problems = tuple(problems)
 
+    def as_dict(self) -> dict[str, Any]:
+        return {**super().as_dict(), "problems": [dict(problem) for problem in self.problems]}
+
 
 class SecretMissing(SpecError):
     """The environment variable or file that a secret reference names is not there."""

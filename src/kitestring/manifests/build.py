@@ -20,9 +20,8 @@ from kitestring.manifests import (
 from kitestring.manifests.base import Bundle
 from kitestring.manifests.labels import deployment_of
 from kitestring.manifests.refuse import refuse
+from kitestring.spec.crosscheck_kubernetes import LONGEST_NAME
 from kitestring.spec.models import Spec
-
-LONGEST_NAME = 40  # `N-standalone-` and a revision's hash are one label, of 63 characters at most
 
 
 def build(spec: Spec, *, files: Mapping[str, str] | None = None) -> Bundle:

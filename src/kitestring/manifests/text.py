@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -20,8 +22,12 @@ class _Dumper(yaml.CSafeDumper):  # type: ignore[misc]
         return True
 
 
+# text that PyYAML leaves bare, and that kubectl and helm read as a number or a truth value
+_OTHER = re.compile(r"[yYnN]|[-+]?(\.\d+|\d+(\.\d*)?)[eE][-+]?\d+|0[oO][0-7]+")
+
+
 def _text(dumper: yaml.CSafeDumper, value: str) -> yaml.ScalarNode:
-    style = "|" if "\n" in value else None
+    style = "|" if "\n" in value else "'" if _OTHER.fullmatch(value) else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
 
@@ -85,9 +91,10 @@ def _header(secrets: Sequence[SecretPlan], spec_file: str) -> list[str]:
     if not secrets:
         return []
     names = ", ".join(f"{s.namespace}/{s.name}" for s in secrets)
+    made = f"kitestring provision secrets --spec {shlex.quote(spec_file)} | kubectl create -f -"
     return [
         f"# Secrets that these manifests need, and that are not among them: {names}",
-        f"# make them once: kitestring provision secrets --spec {spec_file} | kubectl create -f -",
+        f"# make them once: {made}",
     ]
 
 

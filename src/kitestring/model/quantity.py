@@ -19,19 +19,28 @@ _UNITS = {
     "Ti": 2.0**40,
     "Pi": 2.0**50,
 }
-_QUANTITY = re.compile(r"(\d+(?:\.\d+)?)(m|k|Ki|M|Mi|G|Gi|T|Ti|P|Pi)?")
+_QUANTITY = re.compile(r"(\d+(?:\.\d+)?)(m|k|Ki|M|Mi|G|Gi|T|Ti|P|Pi)?", re.ASCII)
+LARGEST = 2.0**63
+"""Kubernetes counts no further."""
+
+
+class TooLarge(ValueError):
+    """More than Kubernetes can count."""
 
 
 def parse_quantity(text: str) -> float:
     """The number of cores or bytes that a quantity stands for.
 
     Raises:
-        ValueError: the text is no quantity.
+        ValueError: the text is no quantity, or a `TooLarge` one.
     """
     found = _QUANTITY.fullmatch(text.strip())
     if found is None:
         raise ValueError(f"`{text}` is no Kubernetes quantity, such as 500m, 2 or 8Gi")
-    return float(found[1]) * _UNITS[found[2] or ""]
+    amount = float(found[1]) * _UNITS[found[2] or ""]
+    if amount >= LARGEST:
+        raise TooLarge(f"`{text[:40]}` is more than Kubernetes can count")
+    return amount
 
 
 def parse_bytes(text: str) -> int:

@@ -6,7 +6,6 @@ commonly used for the same thing and a type that can play the role. Every guess 
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from kitestring.errors import SpecError, UsageError
+from kitestring.errors import UsageError
 from kitestring.model.collection import DEFAULT_GROUP, CollectionInfo, Field, Index, ResourceGroup
 from kitestring.spec.document import parse_document
 from kitestring.spec.load import resolve
@@ -106,26 +105,6 @@ def cluster_name(uri: str) -> str:
             "--token-env MILVUS_TOKEN",
         )
     return re.sub(r"[^a-z0-9]+", "-", host.lower()).strip("-")[:63].strip("-") or "milvus"
-
-
-def write_new(text: str, file: Path, *, force: bool = False) -> None:
-    """Writes a file in one step.
-
-    Raises:
-        UsageError: the file is there, and `force` is not given.
-        SpecError: it can't be written.
-    """
-    refuse_existing(file, force=force)
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(file)
-    except OSError as error:
-        raise SpecError(
-            f"the spec {file} can't be written: {error.strerror}", subject=str(file)
-        ) from None
-    finally:  # also when interrupted
-        temporary.unlink(missing_ok=True)
 
 
 def refuse_existing(file: Path, *, force: bool) -> None:

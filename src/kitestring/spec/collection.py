@@ -222,7 +222,7 @@ class CollectionSpec(Model):
     search: Search = Field(Search(), description="how clients search")
     load: Load = Field(Load(), description="whether and how often it is loaded")
     aliases: list[Name] = Field([], description="other names that lead to it")
-    rows: int | None = Field(None, ge=0, description="rows to plan capacity for")
+    rows: int | None = Field(None, ge=0, le=10**15, description="rows to plan capacity for")
     golden: str | None = Field(None, description="file of golden queries")
     corpus: Corpus | None = Field(
         None, description="have drift runs look for documents to ingest; omit for not"

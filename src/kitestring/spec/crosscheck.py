@@ -18,6 +18,7 @@ from kitestring.spec.crosscheck_config import check_config
 from kitestring.spec.crosscheck_deployment import check_deployment, deployed_version
 from kitestring.spec.crosscheck_groups import check_groups
 from kitestring.spec.crosscheck_isolation import check_isolation
+from kitestring.spec.crosscheck_kubernetes import check_kubernetes
 from kitestring.spec.crosscheck_metrics import check_metrics
 from kitestring.spec.crosscheck_proofs import check_proofs
 from kitestring.spec.crosscheck_schedule import check_schedule, check_window
@@ -44,6 +45,7 @@ def crosscheck(data: Mapping[str, Any]) -> Iterator[Problem]:
         if isinstance(raw, Mapping):
             yield from check_collection(("collections", position), raw, dimensions)
     yield from check_deployment(data)
+    yield from check_kubernetes(data)
     yield from check_config(data)
     yield from check_version(data, deployed_version(data))
     yield from check_access(data)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from kitestring.model.quantity import parse_quantity
+from kitestring.model.quantity import TooLarge, parse_quantity
 from kitestring.model.versions import (
     KNOWN_LINES,
     SCALABLE,
@@ -288,6 +288,9 @@ def _quantities(path: KeyPath, raw: Mapping[str, Any]) -> Iterator[Problem]:
             continue
         try:
             amount = parse_quantity(value)
+        except TooLarge:
+            yield Problem(here, "more than Kubernetes can count", value)
+            continue
         except ValueError:
             continue
         if key in _SIZES and amount < 2**20:

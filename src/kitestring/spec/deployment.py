@@ -42,7 +42,7 @@ class Volume(Model):
     """A volume claim of each pod."""
 
     size: Quantity = Field(description="such as `50Gi`; can be raised later, never lowered")
-    storage_class: Annotated[str, Field(pattern=DNS_LABEL)] | None = Field(
+    storage_class: Annotated[str, Field(pattern=SECRET_NAME)] | None = Field(
         None, description="omit for the cluster's default class"
     )
 
@@ -320,7 +320,7 @@ class Deployment(Model):
     )
     images: Images = Field(Images(), description="where images come from")
     placement: Placement = Field(Placement(), description="where pods may run")
-    storage_class: Annotated[str, Field(pattern=DNS_LABEL)] | None = Field(
+    storage_class: Annotated[str, Field(pattern=SECRET_NAME)] | None = Field(
         None, description="of every volume that names none"
     )
     keep_volumes: bool = Field(

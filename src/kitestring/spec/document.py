@@ -88,7 +88,7 @@ def parse_document(file: Path, text: str) -> Document:
             raise RecursionError
         root = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
-        raise _no_yaml(file, error) from None
+        raise _no_yaml(file, text, error) from None
     except yaml.YAMLError as error:
         message = str(error).splitlines()[0]
         raise refuse(file, [Problem((), f"this is no YAML: {message}")]) from None
@@ -280,10 +280,12 @@ def _text(file: Path) -> str:
     return text
 
 
-def _no_yaml(file: Path, error: Any) -> SpecInvalid:
+def _no_yaml(file: Path, text: str, error: Any) -> SpecInvalid:
     mark = error.problem_mark or error.context_mark
     position = (mark.line + 1, mark.column + 1) if mark else (1, 1)
     message = _YAML_FAULTS.get(error.problem or "", error.problem or "it can't be parsed")
+    if mark and text[mark.index : mark.index + 1] == "\t":
+        message = "a tab in the indentation: use spaces"
     if error.context and error.problem not in _YAML_FAULTS:
         message += f" ({error.context})"
     return refuse(file, [Problem((), f"this is no YAML: {message}", position=position)])

@@ -17,7 +17,8 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)", re.ASCII)
+_LONGEST = 36500 * 86400.0  # a century: beyond it dates end
 
 
 class Model(BaseModel):
@@ -43,7 +44,10 @@ def parse_duration(value: Any) -> float:
     parts = _DURATION.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
         raise ValueError("not a duration: write a number and a unit, such as 90s, 15m, 24h or 7d")
-    return sum(float(number) * _UNITS[unit] for number, unit in parts)
+    seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
+    if seconds > _LONGEST:
+        raise ValueError("longer than a century (36500d)")
+    return seconds
 
 
 def read_duration(value: Any, info: ValidationInfo) -> float:

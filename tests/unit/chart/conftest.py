@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -50,11 +51,11 @@ def helm() -> Callable[..., str]:
 def render(helm: Callable[..., str], tmp_path: Path) -> Render:
     """The chart's objects for some values, by kind and name."""
 
-    def made(values: dict[str, Any] | None = None, *flags: str) -> Objects:
-        file = tmp_path / "values.yaml"
-        file.write_text(yaml.safe_dump(values if values is not None else {}))
+    def made(values: dict[str, Any] | None = None, *flags: str, release: str = "kt") -> Objects:
+        file = tmp_path / "values.json"  # PyYAML leaves `1e3` bare, which helm reads as a number
+        file.write_text(json.dumps(values if values is not None else {}))
         text = helm(
-            *("template", "kt", str(CHART), "-n", "kt-ns", "--kube-version", KUBERNETES),
+            *("template", release, str(CHART), "-n", "kt-ns", "--kube-version", KUBERNETES),
             *("-f", str(file), *flags),
         )
         documents = [d for d in yaml.safe_load_all(text) if d]

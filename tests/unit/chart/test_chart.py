@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -204,3 +205,64 @@ def test_an_account_that_is_there(render: Render) -> None:
 def test_the_network_policy_can_be_left_to_others(render: Render) -> None:
     assert ("NetworkPolicy", "kt-jobs") in render(TEXT)
     assert ("NetworkPolicy", "kt-jobs") not in render(TEXT | {"networkPolicy": {"enabled": False}})
+
+
+def test_names_that_yaml_takes_for_something_else_stay_text(render: Render) -> None:
+    """`1e3` is a number, `on` a truth value, to whoever reads unquoted YAML."""
+    objects = render(
+        TEXT
+        | {
+            "image": {"pullSecrets": ["123"]},
+            "credentials": {
+                "ON": {"secret": "1e3", "key": "0"},
+                "NULL": {"secret": "y", "key": "no"},
+            },
+            "tls": {"secret": "1"},
+            "state": {"storageClass": "0", "existingClaim": ""},
+            "drills": {"namespace": "42"},
+            "serviceAccount": {"create": True, "name": "7"},
+            "priorityClassName": "null",
+        }
+    )
+    pod = pods(objects)["kt-drill"]
+    assert pod["imagePullSecrets"] == [{"name": "123"}]
+    assert pod["priorityClassName"] == "null"
+    assert pod["serviceAccountName"] == "7"
+    assert {e["name"]: e["valueFrom"]["secretKeyRef"] for e in pod["containers"][0]["env"]} == {
+        "ON": {"name": "1e3", "key": "0"},
+        "NULL": {"name": "y", "key": "no"},
+    }
+    assert {v["name"]: v for v in pod["volumes"]}["tls"]["secret"]["secretName"] == "1"
+    assert objects["PersistentVolumeClaim", "kt-jobs"]["spec"]["storageClassName"] == "0"
+    assert objects["Role", "42"]["rules"][0]["resourceNames"] == ["42"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"priorityClassName": "a: b"},
+        {"state": {"storageClass": "Fast SSD"}},
+        {"tls": {"secret": "UPPER"}},
+        {"serviceAccount": {"name": "ünï"}},
+        {"image": {"registry": "a b"}},
+        {"fullnameOverride": "n" * 41},
+        {"fullnameOverride": "Kite"},
+        {"state": {"size": "20 GB"}},
+        {"jobs": {"drift": {"deadline": 0}}},
+        {"jobs": {"drift": {"retries": -1}}},
+        {"jobs": {"drift": {"schedule": "at noon"}}},
+    ],
+    ids=str,
+)
+def test_values_that_kubernetes_would_refuse(wrong: dict[str, Any], render: Render) -> None:
+    with pytest.raises(Refused, match="schema"):
+        render(TEXT | wrong)
+
+
+@pytest.mark.parametrize("name", ["n" * 53, "a" * 39 + ".b", "a.b-c", "9lives"])
+def test_names_of_releases_give_names_of_objects(name: str, render: Render) -> None:
+    for _, made in render(TEXT, release=name):
+        assert re.fullmatch(
+            r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*", made
+        )
+        assert len(made) <= 52

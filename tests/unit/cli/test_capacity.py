@@ -113,3 +113,19 @@ def test_the_calibration_and_its_error(capsys: pytest.CaptureFixture[str]) -> No
     assert run(cli, ["capacity", "calibration", "-o", "json"], "kitestring") == 0
     data = json.loads(capsys.readouterr().out)
     assert data["worst_error"] == max(abs(m["error"]) for m in data["measured"])
+
+
+@pytest.mark.parametrize(
+    "rows", ["1__0", "_1", "1_", "-5", "nan", "1e9", "٣", "9" * 16, "9" * 5000]
+)
+def test_rows_that_are_none(rows: str, spec: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert plan(spec, "--rows", f"docs={rows}") == 64
+    assert "does not say rows of a collection" in capsys.readouterr().err
+
+
+def test_more_rows_than_there_can_be(spec: str, capsys: pytest.CaptureFixture[str]) -> None:
+    file = Path(spec)
+    file.write_text(file.read_text().replace("rows: 1000000", f"rows: {10**400}"))
+
+    assert plan(spec) == 1
+    assert "collections[0].rows: out of range" in capsys.readouterr().err

@@ -10,6 +10,7 @@ import pytest
 
 from kitestring.cli import VERBS, run
 from kitestring.errors import BackupDamaged, KitestringError
+from tests.verbs import called
 
 
 def call(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -121,3 +122,21 @@ def test_an_interrupt_ends_the_process_whatever_its_finalizers_wait_for() -> Non
     )
 
     assert (done.returncode, done.stderr.strip()) == (130, "error: interrupted")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["local", "up", "--timeout", "nan"],
+        ["compact", "--timeout", "inf"],
+        ["backup", "prune", "--price-per-gb-month", "nan"],
+        ["backup", "create", "--max-requests-per-second", "nan"],
+        ["backup", "create", "--max-bytes-per-second", "9" * 400],
+        ["ingest", "--collection", "docs", "--wait", "99999999999d", "."],
+    ],
+)
+def test_numbers_that_are_none_are_wrong_usage(arguments: list[str]) -> None:
+    done = called(*arguments)
+
+    assert (done.returncode, done.stdout) == (64, "")
+    assert "Invalid value" in done.stderr

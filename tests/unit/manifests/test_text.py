@@ -64,3 +64,14 @@ def test_an_error_of_a_builder_gets_file_and_line(make_spec: Any) -> None:
     expected = r"^a\.yaml:12: deployment\.config\.mq\.type: no"
     with pytest.raises(SpecInvalid, match=expected), located(loaded):
         raise refuse(path, "no")
+
+
+@pytest.mark.parametrize("value", ["y", "N", "1e3", "12E4", "1.5e3", "0o17", "on", "1_000", "null"])
+def test_text_stays_text_for_other_readers_of_yaml(value: str) -> None:
+    """Go's YAML, which kubectl and helm read with, takes more for numbers than PyYAML does."""
+    assert text.yaml_documents([{"commit": value}]) == f"---\ncommit: '{value}'\n"
+
+
+def test_the_command_in_the_header_can_be_pasted(make_spec: Any) -> None:
+    made = text.to_yaml(build(make_spec()), "my specs/a.yaml")
+    assert "--spec 'my specs/a.yaml' | kubectl" in made

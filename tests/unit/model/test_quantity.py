@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kitestring.model.quantity import (
+    TooLarge,
     memory_quantity,
     parse_bytes,
     parse_quantity,
@@ -47,3 +48,9 @@ def test_memory_quantities_are_of_steps_that_people_use(size: int, text: str) ->
 )
 def test_bytes_for_people(size: int, text: str) -> None:
     assert shown_bytes(size) == text
+
+
+@pytest.mark.parametrize("text", ["9" * 400, "9" * 400 + "Gi", "8388608Ti"])
+def test_what_kubernetes_cannot_count(text: str) -> None:
+    with pytest.raises(TooLarge):
+        parse_bytes(text)

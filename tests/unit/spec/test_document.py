@@ -78,6 +78,10 @@ def test_binary_file(tmp_path: Path, content: bytes, message: str) -> None:
             "F:2:1: this is no YAML: a tab in the indentation: use spaces",
         ),
         (
+            "cluster:\n\tname: x\n",
+            "F:2:1: this is no YAML: a tab in the indentation: use spaces",
+        ),
+        (
             "version: @1\n",
             "F:1:10: this is no YAML: a character that can't start a value: put text that begins "
             "with @, ` or % in quotes",

@@ -46,7 +46,7 @@ def write_whole(path: Path, content: str | bytes, *, durable: bool = False) -> N
         StoreFull: no space is left.
         StoreError: the directory is missing or may not be written.
     """
-    data = content.encode() if isinstance(content, str) else content
+    data = content.encode(errors="backslashreplace") if isinstance(content, str) else content
     place = path if not path.is_symlink() else Path(os.path.realpath(path))
     temporary = place.with_name(f".{place.name}.{os.getpid()}.part")
     try:

@@ -170,12 +170,12 @@ def test_an_endpoint_that_is_away_is_said_so() -> None:
 
     from kitestring.clients.store.s3 import S3Store
 
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    store = S3Store("bucket", endpoint_url=f"http://127.0.0.1:{port}", timeout=1.0, **KEYS)
-    with pytest.raises(StoreUnreachable, match=f"{port}") as error:
-        store.get("k")
+    with socket.socket() as taken:  # bound, never listening: nobody else answers there
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        store = S3Store("bucket", endpoint_url=f"http://127.0.0.1:{port}", timeout=1.0, **KEYS)
+        with pytest.raises(StoreUnreachable, match=f"{port}") as error:
+            store.get("k")
     assert "endpoint_url" in error.value.hint
 
 

@@ -112,7 +112,8 @@ def read_letters(file: Path) -> tuple[DeadLetter, ...]:
         IngestError: a line is none; the message names it.
     """
     try:
-        lines = file.read_text("utf-8").splitlines()
+        # not `splitlines`: JSON leaves U+2028 and U+0085 as they are
+        lines = file.read_text("utf-8").removesuffix("\n").split("\n")
     except FileNotFoundError:
         return ()
     except (OSError, UnicodeDecodeError) as error:

@@ -7,7 +7,9 @@ directory. With a `root`, ids are relative to that directory instead, however a 
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +25,18 @@ class Source:
     doc_id: str
     path: Path
     root: str = ""
+
+    def read(self) -> bytes:
+        """The file's bytes.
+
+        Raises:
+            OSError: it can't be read, or is a pipe or a device, which may have no end.
+        """
+        # a pipe that nobody writes to would block its reader
+        with open(os.open(self.path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise OSError(errno.EINVAL, "it is no regular file")
+            return file.read()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -79,11 +80,9 @@ class Enricher:
             found[asked.modified] = _modified(source.path)
         for name in asked.names:
             field = self._schema.field(name)
-            if field is None:
-                continue
             if name in found:
-                found[name] = _typed(source, field, found[name])
-            elif not field.nullable:
+                found[name] = _typed(source, field or Field(name, "JSON"), found[name])
+            elif field is not None and not field.nullable:
                 raise ExtractFailed(
                     f"{source.path}: it has no value for the field `{name}`",
                     hint="every row needs one: make the column `nullable`, or give the document it",
@@ -138,7 +137,7 @@ def _modified(path: Path) -> int:
 def _typed(source: Source, field: Field, value: Any) -> Any:
     try:
         return _converted(field.type, field.element_type or "", value, field.max_length)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise ExtractFailed(
             f"{source.path}: `{field.name}` can't be {json.dumps(value, ensure_ascii=False)}: "
             f"{error}",
@@ -149,6 +148,7 @@ def _typed(source: Source, field: Field, value: Any) -> Any:
 
 def _converted(kind: str, element: str, value: Any, longest: int | None) -> Any:
     if kind == "JSON":
+        _require_json(value)
         return value
     if kind == "ARRAY":
         if not isinstance(value, list):
@@ -167,9 +167,24 @@ def _converted(kind: str, element: str, value: Any, longest: int | None) -> Any:
         return str(value).lower() == "true"
     if kind in _INTEGERS:
         whole = int(value)
-        if whole != float(value) or not -(2 ** (_INTEGERS[kind] - 1)) <= whole < 2 ** (
-            _INTEGERS[kind] - 1
-        ):
+        # text is whole already, and a float holds fewer digits than INT64
+        if (isinstance(value, float) and whole != value) or not -(
+            2 ** (_INTEGERS[kind] - 1)
+        ) <= whole < 2 ** (_INTEGERS[kind] - 1):
             raise ValueError(f"the column is {kind}")
         return whole
-    return float(value)
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError("it is not finite")
+    return number
+
+
+def _require_json(value: Any) -> None:
+    """Milvus makes null of a number that is not finite, and refuses one beyond 64 bits."""
+    if isinstance(value, list | dict):
+        for item in value.values() if isinstance(value, dict) else value:
+            _require_json(item)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("JSON has finite numbers only")
+    elif isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise ValueError("it does not fit into 64 bits")

@@ -75,7 +75,7 @@ class Planner:
             EmbedderFailed, DimensionMismatch: its chunking needs the model, which failed.
         """
         try:
-            data = source.path.read_bytes()
+            data = source.read()
         except OSError as error:
             raise ExtractFailed(f"{source.path}: {error.strerror}", subject=source.doc_id) from None
         digest = digest_of(self._chunking, self._model, self._enricher, source, data)

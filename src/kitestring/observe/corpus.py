@@ -54,7 +54,7 @@ def _compared(
     for source in sources:
         entry = known.get(source.doc_id)
         try:
-            data = source.path.read_bytes()
+            data = source.read()
         except OSError as error:
             return replace(seen, problem=f"{source.path}: {error.strerror}")
         digest = digest_of(wanted.chunking, model.label, enricher, source, data)

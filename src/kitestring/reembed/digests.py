@@ -37,7 +37,7 @@ def renewed_digests(
     for source in sources:
         entry = known.get(source.doc_id)
         try:
-            data = source.path.read_bytes()
+            data = source.read()
         except OSError:
             continue
         old, new = (

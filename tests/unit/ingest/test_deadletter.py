@@ -74,3 +74,11 @@ def test_a_damaged_file_is_named_with_its_line(file: Path) -> None:
     file.write_text(file.read_text() + '{"tenant": 1}\n')
     with pytest.raises(IngestError, match=r"c\.jsonl:2: no dead letter"), dead_letters(file):
         pass
+
+
+def test_any_reason_can_be_read_again(file: Path) -> None:
+    reason = "HTTP 400: one\u2028two\x85three\x0bfour"
+    with dead_letters(file) as letters:
+        letters.park("t", "a.md", 1, reason)
+        letters.park("t", "b.md", 1, reason)
+    assert [x.reason for x in read_letters(file)] == [reason, reason]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -68,3 +69,14 @@ def test_links_to_directories_are_not_followed(corpus: Path) -> None:
     (corpus / "loop").symlink_to(corpus, target_is_directory=True)
     (corpus / "link.md").symlink_to(corpus / "b.md")
     assert ids(corpus) == ["b.md", "link.md", "sub/a.txt", "sub/deep/c.rst"]
+
+
+def test_a_pipe_or_a_device_is_no_document_and_blocks_nobody(corpus: Path) -> None:
+    os.mkfifo(corpus / "pipe")
+    for name, target in (("p.txt", corpus / "pipe"), ("z.txt", Path("/dev/zero"))):
+        (corpus / name).symlink_to(target)
+    sources = {source.doc_id: source for source in find_documents([corpus]).sources}
+    for name in ("p.txt", "z.txt"):
+        with pytest.raises(OSError, match="no regular file"):
+            sources[name].read()
+    assert sources["b.md"].read() == b"b.md"

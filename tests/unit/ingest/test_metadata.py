@@ -104,6 +104,30 @@ def test_what_does_not_fit_a_column_names_document_and_field(
     assert str(source.path) in told.value.message
 
 
+def test_whole_numbers_keep_all_their_digits(source: Source) -> None:
+    schema = Schema((*DYNAMIC.fields, Field("rank", "INT64")))
+    for rank in (2**63 - 1, -(2**63), 2**53 + 1):
+        text = f"---\nrank: {rank}\n---\nText.\n"
+        assert enriched(source, schema, text, front_matter=["rank"])[1] == {"rank": rank}
+        quoted = f"---\nrank: '{rank}'\n---\nText.\n"
+        assert enriched(source, schema, quoted, front_matter=["rank"])[1] == {"rank": rank}
+
+
+@pytest.mark.parametrize("kind", ["INT64", "DOUBLE", "JSON", "dynamic"])
+@pytest.mark.parametrize("rank", [".inf", "-.inf", ".nan", "99999999999999999999", "1e400"])
+def test_numbers_that_milvus_would_change_are_refused(source: Source, kind: str, rank: str) -> None:
+    if (kind, rank) == ("DOUBLE", "99999999999999999999"):
+        return  # a double of that size is a number
+    fields = DYNAMIC.fields if kind == "dynamic" else (*DYNAMIC.fields, Field("rank", kind))
+    text = f"---\nrank: {rank}\n---\nText.\n"
+    with pytest.raises(ExtractFailed, match="`rank` can't be"):
+        enriched(source, Schema(fields, dynamic=True), text, front_matter=["rank"])
+    if kind in ("JSON", "dynamic"):
+        text = f"---\nrank: {{a: [1, {rank}]}}\n---\nText.\n"
+        with pytest.raises(ExtractFailed, match="`rank` can't be"):
+            enriched(source, Schema(fields, dynamic=True), text, front_matter=["rank"])
+
+
 def test_broken_front_matter_is_named_with_its_line(source: Source) -> None:
     text = "---\nauthor: [A\ntags: x\n---\nText.\n"
     with pytest.raises(ExtractFailed, match=r"start\.md:[34]:"):

@@ -13,6 +13,7 @@ import pytest
 import stamina
 
 from kitestring.clients.milvus.client import MilvusServer
+from kitestring.drift import detect
 from kitestring.errors import DimensionMismatch, EmbedderFailed
 from kitestring.ingest.deadletter import letters_file, read_letters
 from kitestring.ingest.ledger import open_ledger
@@ -144,9 +145,13 @@ def test_a_text_that_the_model_does_not_take_is_parked_alone(
     assert "HTTP 400" in report.parked[0].reason
     assert (report.rows_written, report.documents_written) == (6 * 30 - 1, 5)
     assert (report.documents_parked, report.documents_unchanged) == (1, 0)
+    told = {f.check: f.message for f in detect(loaded, only=["rows"]).findings}
+    assert "1 document begun" in told["rows.unfinished"]
+    assert "3.txt" in told["rows.unfinished"]
     (corpus / "3.txt").unlink()  # with its document, the letter goes too
     assert ingest(loaded, milvus, name, [corpus]).exit_code == 0
     assert not letters_file(loaded, name).exists()
+    assert detect(loaded, only=["rows"]).exit_code == 0
     assert {doc for doc, _, _ in stored(milvus, name).values()} == {
         f"{n}.txt" for n in (0, 1, 2, 4, 5)
     }

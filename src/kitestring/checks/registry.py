@@ -32,6 +32,7 @@ from kitestring.checks import (
     settings,
     suppressions,
     tenancy,
+    unfinished,
     vectors,
 )
 from kitestring.checks.base import Check
@@ -49,6 +50,7 @@ CHECKS: tuple[Check, ...] = (
     *groups.CHECKS,
     *alias.CHECKS,
     *rows.CHECKS,
+    *unfinished.CHECKS,
     *corpus.CHECKS,
     *labels.CHECKS,
     *canary.CHECKS,

@@ -77,6 +77,7 @@ class DeadLetters:
                 and letter.path
                 and any(file.is_relative_to(top) for top in tops)
                 and not file.exists()
+                and not file.is_symlink()  # a link to nothing is parked as such
             ):
                 del self._letters[place]
 

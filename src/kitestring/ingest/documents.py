@@ -33,7 +33,7 @@ class Source:
             OSError: it can't be read, or is a pipe or a device, which may have no end.
         """
         # a pipe that nobody writes to would block its reader
-        with open(os.open(self.path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+        with os.fdopen(os.open(self.path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise OSError(errno.EINVAL, "it is no regular file")
             return file.read()

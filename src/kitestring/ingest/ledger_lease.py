@@ -51,6 +51,17 @@ def claim(db: sqlite3.Connection, collection: str, me: Owner) -> None:
     )
 
 
+def is_held(db: sqlite3.Connection, collection: str) -> bool:
+    """Whether a living process holds the lease of a collection."""
+    held = db.execute(
+        "SELECT pid, started, host, heartbeat FROM leases WHERE collection = ?", (collection,)
+    ).fetchone()
+    if held is None:
+        return False
+    owner = Owner(int(held[0]), float(held[1]), str(held[2]))
+    return owner_lives(owner, silent=time.time() - float(held[3]), expires=EXPIRES)
+
+
 def renew(db: sqlite3.Connection, collection: str, me: Owner) -> bool:
     """A sign of life; false when the lease is another's now."""
     done = db.execute(

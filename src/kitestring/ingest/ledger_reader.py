@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from kitestring.errors import LedgerUnreadable
+from kitestring.ingest import ledger_lease as lease
 from kitestring.ingest.ledger_file import prepare
 from kitestring.model.ledger import LedgerRow
 
@@ -124,6 +125,24 @@ class LedgerReader:
     def busy(self, collection: str) -> bool:
         """Whether an ingestion holds the collection."""
         return self._one("SELECT 1 FROM leases WHERE collection = ?", collection) is not None
+
+    def unfinished(self, collection: str) -> set[tuple[str, str]]:
+        """Tenant and id of the documents that are not wholly in the ledger: announced, and not
+        written to the end, or with rows forgotten since."""
+        with self._guard():
+            found = self._db.execute(
+                "SELECT d.tenant, d.doc_id FROM documents d"
+                " LEFT JOIN rows r USING (collection, tenant, doc_id) WHERE d.collection = ?"
+                " GROUP BY d.tenant, d.doc_id"
+                " HAVING d.state = 'pending' OR d.chunks > count(r.key)",
+                (collection,),
+            ).fetchall()
+        return set(found)
+
+    def writing(self, collection: str) -> bool:
+        """Whether a living ingestion holds the collection; `busy` where one was killed, too."""
+        with self._guard():
+            return lease.is_held(self._db, collection)
 
     def document_rows(self, collection: str, tenant: str, doc_id: str) -> dict[str, LedgerRow]:
         """The rows of one document by key."""

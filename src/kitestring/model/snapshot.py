@@ -45,6 +45,7 @@ class RowCensus:
     duplicate: Tally = NOTHING  # a key more than once
     # a content hash at several keys of one tenant; None: the collection has no such field
     duplicate_content: Tally | None = None
+    unfinished: Tally = NOTHING  # documents that an ingestion began, and that none is writing now
     watermark: int | None = None  # ms since the epoch: later rows were left out
     note: str = ""
     # label -> rows; None: the collection has no such field

@@ -13,6 +13,7 @@ from kitestring.model.snapshot import ObservedCollection
 from kitestring.observe.census import take_census
 from kitestring.observe.ledger_side import OfCollection
 from kitestring.observe.reading import Reading
+from kitestring.observe.unfinished import unfinished_documents
 from kitestring.parallel import Workers
 from kitestring.spec.loaded import LoadedSpec
 
@@ -67,6 +68,7 @@ def _census(
                 reading=reading,
                 workers=workers,
             )
+            census = replace(census, unfinished=unfinished_documents(ledger, name))
     except CollectionNotFound:
         return None
     return replace(seen, census=census)

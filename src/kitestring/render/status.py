@@ -104,7 +104,7 @@ def write_status(loaded: LoadedSpec, snapshot: Snapshot, uri: str, file: TextIO)
     console.print(_collections(loaded, snapshot))
     console.print()
     for name, text in _below(loaded, snapshot):
-        console.print(Text.assemble((f"{name:11}", "bold"), text))
+        console.print(Text.assemble((f"{name:13}", "bold"), text))
 
 
 def newest_backup(snapshot: Snapshot, *, verified: bool = False) -> BackupSummary | None:

@@ -41,6 +41,7 @@ def test_ids_are_stable():
         "rows.stale",
         "rows.duplicate",
         "rows.duplicate-content",
+        "rows.unfinished",
         "corpus.read",
         "corpus.not-ingested",
         "corpus.changed",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from kitestring.checks.registry import BY_ID
@@ -16,7 +18,7 @@ def run(check, loaded, snapshot):
 
 
 def test_clean(spec_from, clean):
-    assert len(ROW_CHECKS) == 9
+    assert len(ROW_CHECKS) == 10
     for check in ROW_CHECKS:
         assert run(check, spec_from(), clean) == []
 
@@ -41,6 +43,26 @@ def test_copies_of_a_passage_warn(spec_from, with_docs):
     assert "for example a, b" in told[0].message
     clean = with_docs(census={"duplicate_content": Tally()})
     assert not [f for check in ROW_CHECKS for f in run(check, spec_from(), clean)]
+
+
+def test_documents_that_ingestion_did_not_finish(spec_from, with_docs):
+    def told(snapshot):
+        return [f for check in ROW_CHECKS for f in run(check, spec_from(), snapshot)]
+
+    begun = with_docs(census={"unfinished": Tally(2, ("a.md", "b.md"))})
+    parked = replace(with_docs(census={}), dead_letters={"docs": 1})
+    both = replace(begun, dead_letters={"docs": 1})
+    for snapshot, severity, observed in (
+        (begun, "fail", "2 documents"),
+        (both, "fail", "2 documents"),
+        (parked, "warn", "1 dead letter"),
+    ):
+        assert [(f.check, f.severity, f.observed) for f in told(snapshot)] == [
+            ("rows.unfinished", severity, observed)
+        ]
+    assert "for example a.md, b.md" in told(begun)[0].message
+    assert "docs.jsonl" in told(parked)[0].hint
+    assert not told(replace(with_docs(census={}), dead_letters={"other": 9}))
 
 
 def test_a_scan_that_was_not_complete_proves_nothing_missing(spec_from, with_docs):

@@ -60,12 +60,14 @@ def test_letters_of_files_that_are_gone_go_too(file: Path, tmp_path: Path) -> No
     here, gone, elsewhere = tmp_path / "d/a.md", tmp_path / "d/b.md", tmp_path / "e/c.md"
     here.parent.mkdir()
     here.touch()
+    broken = tmp_path / "d/l.md"
+    broken.symlink_to("nowhere")
     with dead_letters(file) as letters:
-        for path in (here, gone, elsewhere):
+        for path in (here, gone, elsewhere, broken):
             letters.park("t", path.name, None, "x", path=path)
     with dead_letters(file) as letters:
         letters.drop_missing("t", [tmp_path / "d"])
-    assert [x.document for x in read_letters(file)] == ["a.md", "c.md"]
+    assert [x.document for x in read_letters(file)] == ["a.md", "c.md", "l.md"]
 
 
 def test_a_damaged_file_is_named_with_its_line(file: Path) -> None:

@@ -13,6 +13,8 @@ from kitestring.errors import LedgerBusy, LedgerUnreadable
 from kitestring.ingest import ledger_file
 from kitestring.ingest.ledger import Ledger
 from kitestring.model.ledger import LedgerRow
+from kitestring.model.tally import Tally
+from kitestring.observe.unfinished import unfinished_documents
 
 
 def row(key: str, doc_id: str = "a.md", index: int = 0) -> LedgerRow:
@@ -236,3 +238,31 @@ def test_reading_makes_no_file() -> None:
     with Ledger(None, "local") as nothing:
         assert not nothing.has("c")
         assert list(nothing.rows("c")) == []
+
+
+def test_what_a_run_left_unfinished_is_told_until_another_finishes_it(ledger: Ledger) -> None:
+    with ledger.run("c") as run:
+        assert ledger.writing("c")
+        ledger.announce(run, "one", {"a.md": ("d", 2), "b.md": ("d", 1), "c.md": ("d", 1)})
+        ledger.enter(run, "one", [row("a0"), row("b0", "b.md"), row("c0", "c.md")])
+        ledger.complete(run, "one", {"b.md": 1, "c.md": 1})
+        assert unfinished_documents(ledger, "c") == Tally()  # at work on it
+    assert not ledger.writing("c")
+    assert unfinished_documents(ledger, "c") == Tally(1, ("a.md",))
+    with ledger.run("c") as run:
+        ledger.forget(run, ["c0"])  # gone from the collection
+    assert unfinished_documents(ledger, "c") == Tally(2, ("a.md", "c.md"))
+    with ledger.run("c") as run:
+        ledger.enter(run, "one", [row("a1"), row("c0", "c.md")])
+        ledger.complete(run, "one", {"a.md": 2, "c.md": 1})
+    assert unfinished_documents(ledger, "c") == Tally()
+
+
+def test_a_killed_run_is_not_at_work(ledger: Ledger, file: Path) -> None:
+    with ledger.run("c") as run:
+        ledger.announce(run, "one", {"a.md": ("d", 2)})
+        with sqlite3.connect(file) as db:
+            db.execute("UPDATE leases SET started = started - 1")
+        assert ledger.busy("c")
+        assert not ledger.writing("c")
+        assert unfinished_documents(ledger, "c").examples == ("a.md",)

@@ -87,9 +87,9 @@ def test_text(spec_from, with_docs):
         f"  spec: {loaded.file}:13:9\n"
         "\n"
         "not run (left out by --without rows): rows.scan, ledger.absent, rows.missing, "
-        "rows.orphan, rows.stale, rows.duplicate, rows.duplicate-content\n"
+        "rows.orphan, rows.stale, rows.duplicate, rows.duplicate-content, rows.unfinished\n"
         "\n"
-        f"{passed + 1} checks: {passed} passed, 1 failed, 0 inconclusive, 7 not run · "
+        f"{passed + 1} checks: {passed} passed, 1 failed, 0 inconclusive, 8 not run · "
         "3,000 rows read by segments · "
         "exit code 2\n"
     )
@@ -125,7 +125,7 @@ def test_json(dirty):
     assert facts["schema_version"] == 1
     assert (facts["verdict"], facts["exit_code"], facts["fail_on"]) == ("fail", 2, "fail")
     assert facts["summary"] == {
-        "checks": {"pass": dirty.check_counts["pass"], "fail": 1, "inconclusive": 4, "not_run": 0},
+        "checks": {"pass": dirty.check_counts["pass"], "fail": 1, "inconclusive": 5, "not_run": 0},
         "findings": {
             "fail": 1,
             "inconclusive": 1,
@@ -193,7 +193,7 @@ def test_html_shows_counts_findings_and_rows(dirty):
     for words in (
         f"{dirty.check_counts['pass']} checks passed",
         "1 failed",
-        "4 inconclusive",
+        "5 inconclusive",
         "0 not run",
         "Failures (1)",
         "Inconclusive (1)",

@@ -8,12 +8,27 @@ import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import hypothesis
 import pytest
 
 from tests.order import place
 
 # Whoever starts a command in the background may have it ignore Ctrl-C, and children inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# A run is like the one before, however busy the machine is. Others: `--hypothesis-profile random`.
+for name, same in (("random", False), ("repeatable", True)):
+    hypothesis.settings.register_profile(
+        name,
+        derandomize=same,
+        database=None,
+        deadline=None,
+        suppress_health_check=[
+            hypothesis.HealthCheck.too_slow,
+            hypothesis.HealthCheck.function_scoped_fixture,
+        ],
+    )
+hypothesis.settings.load_profile("repeatable")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 
 from kitestring.clients.kube.client import KubeClient
 from kitestring.clients.kube.connect import connect
@@ -25,11 +25,7 @@ from tests.e2e.node.node import Node
 pytestmark = pytest.mark.e2e
 CLUSTERS = Path(__file__).parents[2] / "infra" / "clusters"
 # the first sessions of a cold server are slow, and a namespace is shared by all examples
-CALM = settings(
-    max_examples=40,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-)
+CALM = settings(max_examples=40)
 
 
 @pytest.fixture

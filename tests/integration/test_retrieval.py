@@ -77,7 +77,7 @@ def test_calibrated_then_answers_go_wrong(spec_for, milvus, unique, tmp_path, ca
     assert found(loaded) == ({"retrieval.golden-gone": "warn"}, 0)
 
     # vectors of another model under the same label
-    noise = np.random.default_rng()
+    noise = np.random.default_rng(7)
     left = [{**row, "embedding": noise.normal(size=1024).tolist()} for row in rows_of(milvus, name)]
     milvus.upsert(name, left)
     told, code = found(loaded)

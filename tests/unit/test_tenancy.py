@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from kitestring.tenancy import ScopeRefused, check_where, tenant_filter
 
 AWKWARD = st.text(st.sampled_from("ab\"'\\()[]{} =|&%*\n\t\x00\u2028éß漢\U0001f9a0"), max_size=24)
-LIMIT = settings(max_examples=150, deadline=None)
+LIMIT = settings(max_examples=150)
 
 
 @pytest.mark.parametrize(

@@ -184,7 +184,7 @@ def histories(draw: st.DrawFn) -> tuple[list[BackupSummary], list[DrillSummary]]
     return made, [drill(s, draw(st.booleans()), sampled=draw(part)) for s in drilled]
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(histories(), RETENTION)
 def test_what_must_never_go_stays(
     history: tuple[list[BackupSummary], list[DrillSummary]], retention: Retention
@@ -209,7 +209,7 @@ def test_what_must_never_go_stays(
         assert {s.id for s in holders[:1]} <= stay
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(histories(), RETENTION)
 def test_removing_changes_no_decision_about_the_rest(
     history: tuple[list[BackupSummary], list[DrillSummary]], retention: Retention
@@ -224,7 +224,7 @@ def test_removing_changes_no_decision_about_the_rest(
     assert set(more) - {broken.id} == stay
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(histories(), RETENTION, st.sampled_from(["last", "hourly", "daily", "weekly", "monthly"]))
 def test_a_larger_number_keeps_no_less(
     history: tuple[list[BackupSummary], list[DrillSummary]], retention: Retention, rule: str

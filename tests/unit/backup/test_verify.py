@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kitestring.backup.catalog import Catalog, open_catalog
@@ -45,9 +45,7 @@ def test_a_whole_backup_passes_each_tier(
     assert catalog.summaries()[0].verified_tier == tier
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_one_flipped_bit_anywhere_is_always_found(
     copied: MemoryStore, manifest: BackupManifest, data: st.DataObject

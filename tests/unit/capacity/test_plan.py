@@ -236,7 +236,7 @@ def test_as_dict_is_plain(spec_of: SpecOf) -> None:
     assert set(data) == {f.name for f in dataclasses.fields(CapacityPlan)} | {"schema_version"}
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(
     rows=st.integers(0, 10**9),
     dim=st.integers(2, 4096),

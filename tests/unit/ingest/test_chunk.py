@@ -30,7 +30,7 @@ def texts(found: list[Chunk]) -> list[str]:
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(text=TEXTS, size=st.integers(32, 90), data=st.data())
 def test_chunks_cover_the_document_within_size_and_overlap(
     strategy: str, text: str, size: int, data: st.DataObject

@@ -53,7 +53,7 @@ def test_a_text_without_a_boundary_and_a_short_one_are_packed() -> None:
     assert chunks("  \n ", asked(), by_topic) == []
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.text(st.sampled_from("ab .!?\n#é😀"), max_size=400),
     st.integers(32, 80),
@@ -73,7 +73,7 @@ def test_sizes_are_held_and_nothing_is_lost(
     assert all(text[i].isspace() for i in set(range(len(text))) - covered)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.text(st.sampled_from("ab .!?\n#é😀"), max_size=400), st.integers(0, 31))
 def test_children_are_within_their_parents_and_nothing_is_lost(text: str, overlap: int) -> None:
     chunking = Chunking(strategy="parent-child", size=32, overlap=overlap, parent_size=100)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 
 from kitestring.errors import SpecInvalid
 from kitestring.manifests.base import Bundle, Manifest
@@ -43,7 +43,7 @@ def _secrets(node: object) -> Iterator[str]:
             yield from _secrets(item)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100)
 @given(specs())
 def test_whatever_the_spec_allows_is_built_and_fits(spec: Spec) -> None:
     bundle = build(spec)
@@ -87,7 +87,7 @@ def test_whatever_the_spec_allows_is_built_and_fits(spec: Spec) -> None:
         seen.add(component)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60)
 @given(specs())
 def test_every_selector_finds_pods(spec: Spec) -> None:
     bundle = build(spec)
@@ -102,7 +102,7 @@ def test_every_selector_finds_pods(spec: Spec) -> None:
         assert any(wanted.items() <= pod.items() for pod in labels), manifest.key
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40)
 @given(specs())
 def test_what_holds_data_is_kept_where_the_spec_says_so(spec: Spec) -> None:
     kept = spec.deployment is not None and spec.deployment.keep_volumes
@@ -111,7 +111,7 @@ def test_what_holds_data_is_kept_where_the_spec_says_so(spec: Spec) -> None:
             assert manifest.keep is kept
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=20)
 @given(specs())
 def test_the_same_spec_gives_the_same_manifests(spec: Spec) -> None:
     again = Spec.model_validate(spec.model_dump())

@@ -56,7 +56,7 @@ def test_an_interval_becomes_a_calendar(seconds: float, expression: str) -> None
     assert at_least_every(seconds, "01:30") == expression
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     minutes=st.integers(1, 60 * 24 * 45),
     at=st.times().map(lambda t: f"{t.hour:02}:{t.minute:02}"),

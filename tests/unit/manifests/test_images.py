@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 
 from kitestring.manifests.build import build
 from kitestring.manifests.images import image, images, with_registry
@@ -37,7 +37,7 @@ def _run(spec: Spec) -> dict[str, set[str]]:
     return found
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60)
 @given(specs())
 def test_the_list_is_what_the_pods_run(spec: Spec) -> None:
     listed: dict[str, set[str]] = {}
@@ -49,7 +49,7 @@ def test_the_list_is_what_the_pods_run(spec: Spec) -> None:
         assert all(i.startswith(f"{registry}/") for names in listed.values() for i in names)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30)
 @given(specs())
 def test_every_container_asks_the_registry_as_the_spec_says(spec: Spec) -> None:
     policy = spec.deployment.images.pull_policy if spec.deployment else None

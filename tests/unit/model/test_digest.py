@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pyarrow as pa
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kitestring.model.digest import digest_batches
@@ -38,7 +38,6 @@ def batch(rows: list[Row], schema: pa.Schema = SCHEMA) -> pa.RecordBatch:
     return pa.RecordBatch.from_pylist(rows, schema=schema)
 
 
-@settings(deadline=None)
 @given(rows_strategy, st.randoms(use_true_random=False), st.integers(1, 5))
 def test_order_and_batch_size_do_not_matter(rows: list[Row], random: Any, size: int) -> None:
     shuffled = rows[:]
@@ -55,7 +54,6 @@ def test_order_of_columns_does_not_matter() -> None:
     assert digest_batches("id", [batch(rows, turned)]) == digest_batches("id", [batch(rows)])
 
 
-@settings(deadline=None)
 @given(rows_strategy)
 def test_a_row_that_is_there_twice_is_seen(rows: list[Row]) -> None:
     once, twice = (
@@ -70,7 +68,6 @@ def test_a_row_that_is_there_twice_is_seen(rows: list[Row]) -> None:
     )
 
 
-@settings(deadline=None)
 @given(rows_strategy, st.data())
 def test_a_changed_value_changes_the_content_and_not_the_keys(rows: list[Row], data: Any) -> None:
     index = data.draw(st.integers(0, len(rows) - 1))

@@ -68,7 +68,7 @@ def _reversed(word: int) -> str:
     return word.to_bytes(8, "little").hex()
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.lists(st.binary(max_size=70), max_size=30), st.integers(0, 5))
 def test_it_is_the_same_value_by_value(values: list[bytes], skip: int) -> None:
     column = pa.array(values, pa.binary()).slice(skip)

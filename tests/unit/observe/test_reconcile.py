@@ -54,7 +54,7 @@ def key_of(store: Sequence[Row], place: Place) -> str:
     return store[place[1] + (half if place[0] else 0)][0]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(KEYS, HASHES), max_size=30), st.dictionaries(KEYS, HASHES, max_size=30))
 def test_runs_and_sets_agree(store: list[Row], ledger: dict[str, str | None]) -> None:
     entries = {key: value or "h1" for key, value in ledger.items()}

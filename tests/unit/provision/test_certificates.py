@@ -87,7 +87,7 @@ def test_another_name_renews_the_certificate_and_keeps_the_authority(tmp_path: P
 
 
 @given(st.integers(min_value=0, max_value=900))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_it_is_renewed_in_its_last_thirty_days(age: int) -> None:
     born = datetime(2030, 1, 1, tzinfo=UTC)
     made = certificates(PLAN, now=born)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kitestring.clients.store.memory import MemoryStore
@@ -65,9 +65,7 @@ def check(storage: int, change: Callable[[bytes], bytes], file: int) -> str:
     return "rows"
 
 
-many = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+many = settings(max_examples=60)
 
 
 @pytest.mark.parametrize("storage", [1, 2])

@@ -22,7 +22,7 @@ def text_log(*texts: str | None, column: str = "delta") -> bytes:
     return _file(table, 2, (*IDS, -1), 1, 20, {})
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     rows=st.one_of(
         st.lists(st.tuples(st.integers(-(2**63), 2**63 - 1), st.integers(0, 2**63 - 1))),

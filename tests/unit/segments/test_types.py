@@ -161,7 +161,7 @@ def test_arrays_are_coded_as_protobuf_does(element: str) -> None:
     assert decode_arrays(coded, element, wanted).to_pylist() == [items, None, []]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(data=st.binary(max_size=40), element=st.sampled_from(ELEMENTS))
 def test_bytes_that_are_no_array_are_our_error(data: bytes, element: str) -> None:
     field = Field("a", "ARRAY", element_type=element, field_id=100)

@@ -60,7 +60,7 @@ _VALUE = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.dictionaries(_TEXT, _VALUE, min_size=1, max_size=4))
 def test_written_values_are_read_back(value: dict[str, object]) -> None:
     text = to_yaml(value, {(key,): "a comment" for key in value})
@@ -69,7 +69,7 @@ def test_written_values_are_read_back(value: dict[str, object]) -> None:
     assert document.data == value
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(
     st.from_regex(r"\A[A-Za-z_][A-Za-z0-9_]{0,20}\Z"),
     st.integers(1, 16),

@@ -15,7 +15,7 @@ from kitestring.stats.power import power, rows_for, seen_with, wilson
 from kitestring.stats.rank import ALPHA, exceedance, limit
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 5), st.integers(1, 5), st.integers(0, 6))
 def test_exceedances_are_those_of_every_order(n, m, k):
     """All ways to place n new values among n + m ranks, counted."""
@@ -68,7 +68,7 @@ def test_power_is_that_of_the_notes():
     assert power(300, 1.0, 6) == 1
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.floats(0.01, 0.5), st.floats(0.5, 0.99), st.integers(1, 8))
 def test_the_sample_is_the_least_that_is_enough(rate, wanted, k):
     n = rows_for(rate, wanted, k)
@@ -99,7 +99,7 @@ def test_holm_is_the_published_example_and_keeps_the_order():
     assert holm([]) == ()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
 def test_holm_lies_between_no_correction_and_bonferroni(values):
     for p, adjusted in zip(values, holm(values), strict=True):

@@ -30,7 +30,7 @@ def compared(before: list[list[Row]], now: list[list[Row]], capacity: int = 0) -
 
 
 @given(st.lists(rows, max_size=3), st.lists(rows, max_size=3), st.sampled_from([0, 7]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_kept_and_fresh_rows_are_the_rows_that_are_there_now(
     before: list[list[Row]], now: list[list[Row]], capacity: int
 ) -> None:

@@ -95,7 +95,7 @@ def test_another_identity_opens_nothing() -> None:
         opened(sealed(b"content", age.new_identity()[1]), age.new_identity()[0])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(bit=st.integers(0, (184 + 50 + 16) * 8 - 1))
 def test_no_bit_of_head_or_content_can_be_flipped(bit: int) -> None:
     identity, _ = PAIR

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kitestring.backup.seal.keys import new_pair
@@ -49,9 +49,7 @@ def test_openssl_checks_it_too(signer: Signer, signing_keys: Path, tmp_path: Pat
     assert "Verified Successfully" in found.stdout
 
 
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=150)
 @given(data=st.data())
 def test_no_bit_of_document_or_signature_can_be_flipped(
     signer: Signer, verifier: Verifier, data: st.DataObject

@@ -160,11 +160,12 @@ class Catalog:
                     continue
         return None
 
-    def resolve(self, name: str, cluster: str | None = None) -> str:
+    def resolve(self, name: str, cluster: str | None = None, *, unreadable: bool = False) -> str:
         """The id that `latest`, an id or the beginning of one means.
 
         Args:
             cluster: whose backup `latest` is; None for anybody's. An id is what it says.
+            unreadable: `latest` may be one that can't be read: whose it is, nobody knows then.
 
         Raises:
             BackupNotFound: none, or more than one. `latest` is the newest that can be read.
@@ -176,8 +177,8 @@ class Catalog:
             )
         summaries = self.summaries()
         if name == LATEST:
-            readable = [s for s in summaries if s.readable]
-            found = [s.id for s in readable if cluster in (None, s.cluster)][:1]
+            mine = [s for s in summaries if not s.readable or cluster in (None, s.cluster)]
+            found = [s.id for s in mine if s.readable or unreadable][:1]
         else:
             found = [s.id for s in summaries if s.id.startswith(name)]
         if len(found) == 1:
@@ -190,8 +191,12 @@ class Catalog:
             )
         raise no_backup(self.store.url, "" if name == LATEST else name, cluster, summaries)
 
-    def manifest(self, backup_id: str) -> BackupManifest:
+    def manifest(self, backup_id: str, *, alone: bool = False) -> BackupManifest:
         """One backup's manifest.
+
+        Args:
+            alone: also where its summary can't be read, and nothing vouches for it: for who holds
+                all that it says against what is there.
 
         Raises:
             BackupNotFound: there is no such backup.
@@ -211,14 +216,17 @@ class Catalog:
                 ) from None
             return self._documents.decoded(data, backup_id)
         summary = self._documents.summary(backup_id, names)
-        if not summary.readable:
+        if not summary.readable and not (alone and MANIFEST in names):
             raise ManifestUnreadable(
                 f"the backup {backup_id} can't be read: {summary.problem}",
-                hint="use another backup; `kitestring backup list` shows them",
+                hint=f"`kitestring backup verify {backup_id}` writes its summary again where the "
+                "rest is whole; `kitestring backup list` shows the others"
+                if MANIFEST in names
+                else "use another backup; `kitestring backup list` shows them",
                 subject=backup_id,
             )
         data = self._documents.manifest(backup_id)
-        if hashlib.sha256(data).hexdigest() != summary.manifest_sha256:
+        if summary.readable and hashlib.sha256(data).hexdigest() != summary.manifest_sha256:
             raise ManifestUnreadable(
                 f"the manifest of {backup_id} is not the one that its summary names: it was cut "
                 "short or changed",
@@ -226,6 +234,12 @@ class Catalog:
                 subject=backup_id,
             )
         return self._documents.decoded(data, backup_id)
+
+    def vouched_for(self, backup_id: str) -> bool:
+        """Whether a signature or a summary says that a manifest is the one that was published."""
+        if self._trust.demanded:
+            return True
+        return self._documents.summary(backup_id, self._documents.names(backup_id)).readable
 
     def mark_verified(self, backup_id: str, tier: str, *, anew: bool = False) -> bool:
         """Notes in the summary that a verification of that tier has passed just now; one that has

@@ -135,7 +135,7 @@ def _rules(
 
 def _holds(summary: BackupSummary) -> tuple[str, ...]:
     """The collections that a backup holds whole; an empty name where it holds none."""
-    return tuple(c for c in summary.collections if c not in summary.partial) or ("",)
+    return summary.whole or ("",)
 
 
 def _named(rules: dict[str, set[str]], held: set[str]) -> Iterator[str]:

@@ -95,7 +95,7 @@ def verify(
     if tier not in TIERS:
         raise UsageError(f"`{tier}` is no tier: {', '.join(TIERS)}")
     tell = on_event or (lambda _line: None)
-    manifest = catalog.manifest(backup_id)
+    manifest = catalog.manifest(backup_id, alone=True)
     if tier != "list":
         catalog.check_openable(manifest)
     objects = _objects(manifest)
@@ -117,10 +117,12 @@ def verify(
             problems += _read(catalog, collection, manifest.boundary)
             rows += collection.digest.rows
     summary = catalog.summary_problem(manifest)
-    if not problems and not catalog.mark_verified(backup_id, tier, anew=bool(summary)):
+    proven = tier == "full" or not summary or catalog.vouched_for(backup_id)
+    if proven and not problems and not catalog.mark_verified(backup_id, tier, anew=bool(summary)):
         tell(f"{backup_id}: not noted in the catalog, for want of a `backup.signing.key`")
     if summary:  # where all else is whole, it has been written again: the next time it passes
-        problems.append(f"backups/{backup_id}/summary.json: {summary}")
+        more = "" if proven else "; `--tier full` writes it again where the rest is whole"
+        problems.append(f"backups/{backup_id}/summary.json: {summary}{more}")
     damaged = tuple(sorted(found))
     with suppress(StoreError):  # to report it matters more
         if damaged:

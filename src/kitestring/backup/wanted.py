@@ -14,8 +14,8 @@ def names_of(
     loaded: LoadedSpec, milvus: Milvus, asked: Sequence[str] | None
 ) -> tuple[list[str], list[str]]:
     """What to back up, and what of the server is left out; by their real names."""
-    if asked is not None and not asked:
-        raise UsageError("no collection is named")
+    if asked is not None and not (asked and all(name.strip() for name in asked)):
+        raise UsageError("no collection is named", hint="name one, or leave `-c` out for all")
     there = milvus.list_collections()
     wanted = list(asked) if asked is not None else [c.name for c in loaded.spec.collections]
     wanted = wanted or there

@@ -30,7 +30,7 @@ def verify(name: str, tier: str, spec_file: str | None, output: str) -> int:
     leave_pandas_out()
     loaded = load_spec(spec_file)
     catalog = open_catalog(loaded)
-    backup_id = catalog.resolve(name, loaded.spec.cluster.name)
+    backup_id = catalog.resolve(name, loaded.spec.cluster.name, unreadable=True)
     result = verify_backup(catalog, backup_id, tier=tier, on_event=note)
     if output == "json":
         document = {"schema_version": 1, "passed": result.passed, **to_plain(result)}

@@ -32,7 +32,8 @@ def backup_due(
     now: float,
     max_age: float | None = None,
 ) -> Due:
-    """Whether the newest readable backup of the cluster is older than allowed.
+    """Whether the newest readable backup of the cluster, of all that the spec names, is older than
+    allowed.
 
     Args:
         now: seconds since the epoch.
@@ -57,7 +58,13 @@ def backup_due(
     if not mine:
         reason = "the boundary of every backup is in the future: a clock was set back"
         return Due(True, reason, None, None)
-    newest = max(mine, key=lambda s: s.boundary)
+    # one of a single collection is no reason to leave the others out
+    wanted = {c.name for c in loaded.spec.collections} & {n for s in mine for n in s.whole}
+    newest = max(
+        (s for s in mine if wanted <= set(s.whole)), key=lambda s: s.boundary, default=None
+    )
+    if newest is None:
+        return Due(True, "no backup holds all collections of the spec", None, None)
     age = now - newest.boundary / 1000
     allowed = format_duration(limit)
     if age > limit:

@@ -207,6 +207,11 @@ class BackupSummary:
     best_tier: str = ""  # the newest one has; empty where the newest is the best
 
     @property
+    def whole(self) -> tuple[str, ...]:
+        """The collections of which it holds every row."""
+        return tuple(c for c in self.collections if c not in self.partial)
+
+    @property
     def proven_tier(self) -> str:
         """The most that a verification has ever proven; empty where none has passed."""
         return self.best_tier or self.verified_tier

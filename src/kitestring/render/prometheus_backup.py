@@ -69,9 +69,8 @@ def _catalog(
         yield Gauge(f"{metric}_timestamp_seconds", f"Boundary of the newest {what}", times)
     holders: dict[str, BackupSummary] = {}
     for summary in good:
-        for collection in summary.collections:
-            if collection not in summary.partial:
-                holders.setdefault(collection, summary)
+        for collection in summary.whole:
+            holders.setdefault(collection, summary)
     yield Gauge(
         "kitestring_backup_collection_newest_timestamp_seconds",
         "Boundary of the newest backup that holds the collection whole",

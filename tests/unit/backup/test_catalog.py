@@ -263,3 +263,16 @@ def test_an_empty_name_is_wrong_usage(
     assert run(cli, [*asked, "--spec", str(loaded.file)], "kitestring") == 64
     assert "no backup is named" in capsys.readouterr().err
     assert [s.id for s in open_catalog(loaded).summaries()] == [two[1].id]
+
+
+def test_latest_of_a_part_says_which_one_holds_the_rest(
+    server: Any, loaded: LoadedSpec, two: tuple[BackupManifest, BackupManifest]
+) -> None:
+    assert open_request(loaded, loaded, Request(backup="latest")).notes == ()
+    server.create_collection("other", server.tables["docs"].info.schema)
+    part = create_backup(loaded, server, collections=["other"])
+    asked = open_request(loaded, loaded, Request(backup="latest"))
+    newest = max(two, key=lambda m: m.boundary)
+    assert asked.manifest == part
+    assert asked.notes == (f"{part.id} does not hold all of `docs`; {newest.id} does",)
+    assert open_request(loaded, loaded, Request(backup=part.id)).notes == ()

@@ -23,6 +23,7 @@ from kitestring.errors import (
     ManifestUnreadable,
     SegmentUnreadable,
     StoreFull,
+    UsageError,
 )
 from kitestring.spec.backup import Budget
 from kitestring.spec.load import load
@@ -398,3 +399,11 @@ def test_a_lost_object_is_brought_back_by_the_next_backup(
     (tmp_path / "backups" / objects[1].key).write_bytes(b"short")
     create_backup(loaded, server)
     assert verify(open_catalog(loaded), first.id).passed
+
+
+@pytest.mark.parametrize("names", [[], [""], ["docs", " "]])
+def test_no_name_of_a_collection_is_wrong_usage(
+    server: Any, loaded: LoadedSpec, names: list[str]
+) -> None:
+    with pytest.raises(UsageError, match="no collection is named"):
+        create_backup(loaded, server, collections=names)

@@ -14,9 +14,10 @@ from kitestring.backup.create import create_backup
 from kitestring.backup.summaries import unverified
 from kitestring.backup.verify import verify
 from kitestring.clients.store.memory import MemoryStore
-from kitestring.errors import BackupDamaged, StoreUnreachable, UsageError
+from kitestring.errors import BackupDamaged, ManifestUnreadable, StoreUnreachable, UsageError
 from kitestring.model.backup import BackupManifest
 from kitestring.spec.loaded import LoadedSpec
+from tests.verbs import kitestring
 
 
 @pytest.fixture
@@ -126,3 +127,33 @@ def test_a_store_that_is_gone_says_nothing_of_the_backup(
 def test_a_tier_that_is_none_is_refused(loaded: LoadedSpec, manifest: BackupManifest) -> None:
     with pytest.raises(UsageError, match="list, sample, full"):
         verify(open_catalog(loaded), manifest.id, tier="half")
+
+
+@pytest.mark.parametrize("how", ["cut short", "removed"])
+def test_a_backup_outlives_its_summary(
+    server: Any, loaded: LoadedSpec, how: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Only what holds the rows against the manifest can vouch for it then."""
+    older, made = create_backup(loaded, server), create_backup(loaded, server)
+    made = max(older, made, key=lambda m: m.id)
+    path = loaded.resolve("backups") / "backups" / made.id / "summary.json"
+    manifest = path.with_name("manifest.json")
+    whole = manifest.read_text()
+    path.write_text(path.read_text()[:99])
+    if how == "removed":
+        path.unlink()
+
+    def verified(tier: str) -> int:
+        return kitestring("backup", "verify", "latest", "--tier", tier, "--spec", loaded.file)
+
+    assert verified("list") == verified("sample") == 2
+    assert "--tier full" in capsys.readouterr().err
+    manifest.write_text(whole.replace('"rows": 40', '"rows": 41'))
+    assert verified("full") == verified("full") == 2
+    manifest.write_text(whole)
+    with pytest.raises(ManifestUnreadable) as error:
+        open_catalog(loaded).manifest(made.id)
+    assert f"kitestring backup verify {made.id}" in error.value.hint
+    assert verified("full") == 2  # it says what was wrong, once
+    assert verified("full") == 0
+    assert open_catalog(loaded).manifest(made.id) == made

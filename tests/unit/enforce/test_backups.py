@@ -45,6 +45,18 @@ def test_the_newest_boundary_counts(spec_from, newest):
     assert due_after(spec_from(), [older, newest], 1).newest == newest
 
 
+def test_one_of_a_part_is_no_reason_to_leave_the_rest_out(spec_from, newest):
+    names = newest.collections
+    assert names
+    for part in ({"collections": ("other",)}, {"partial": names}):
+        ad_hoc = replace(newest, id="b9", boundary=newest.boundary + 86_000_000, **part)
+        result = due_after(spec_from(), [newest, ad_hoc], 25)
+        assert (result.due, result.newest) == (True, newest)
+    # a name that no backup has ever held is an alias, or not there yet
+    renamed = replace(newest, collections=("docs_v1",))
+    assert not due_after(spec_from(), [renamed], 1).due
+
+
 def test_one_of_the_future_is_no_reason_to_make_none(spec_from, newest):
     result = due_after(spec_from(), [newest], -24 * 365)
     assert result.due

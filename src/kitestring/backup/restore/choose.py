@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from kitestring.backup.catalog import LATEST, Catalog, no_backup
 from kitestring.errors import BackupNotFound, ManifestUnreadable, UsageError
-from kitestring.model.backup import BackupManifest
+from kitestring.model.backup import BackupManifest, BackupSummary
 
 
 def parse_instant(text: str) -> int:
@@ -55,7 +56,9 @@ def pick(
             there.append(summary.boundary)
             continue
         try:
-            return catalog.manifest(summary.id), tuple(notes)
+            manifest = catalog.manifest(summary.id)
+            older = [s for s in summaries if s.readable and s.cluster == cluster]
+            return manifest, (*notes, *_not_in(summary, older))
         except ManifestUnreadable as error:
             notes.append(f"a newer backup could not be used: {error.message}")
     if there:
@@ -67,6 +70,18 @@ def pick(
         )
     more = "".join(f"; {note}" for note in notes)
     raise no_backup(catalog.store.url, "", cluster, summaries, more)
+
+
+def _not_in(chosen: BackupSummary, others: Sequence[BackupSummary]) -> Iterator[str]:
+    """What an older backup holds and the chosen one does not: somebody may have named a few
+    collections, or some rows."""
+    for other in others:
+        lacking = sorted(set(other.whole) - set(chosen.whole))
+        if other.boundary < chosen.boundary and lacking:
+            named = ", ".join(f"`{name}`" for name in lacking[:5])
+            more = f" and {len(lacking) - 5} more" if len(lacking) > 5 else ""
+            yield f"{chosen.id} does not hold all of {named}{more}; {other.id} does"
+            return
 
 
 def _shown(ms: int) -> str:

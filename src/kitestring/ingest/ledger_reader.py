@@ -79,11 +79,11 @@ class LedgerReader:
 
     def unverified(self, collection: str) -> Iterator[LedgerRow]:
         """The rows entered by runs since the last one whose rows were read back, by key."""
-        last = "SELECT coalesce(max(id), 0) FROM runs WHERE collection = ?1 AND verified_at > 0"
-        wrote = f"SELECT 1 FROM runs WHERE collection = ?1 AND id > ({last}) AND rows_written > 0"  # noqa: S608
-        if self._one(wrote, collection) is not None:
-            where = f"WHERE collection = ?1 AND run > ({last}) ORDER BY key"
-            yield from self._rows(where, collection)
+        last = "SELECT coalesce(max(id), 0) FROM runs WHERE collection = ? AND verified_at > 0"
+        wrote = f"SELECT 1 FROM runs WHERE collection = ? AND id > ({last}) AND rows_written > 0"  # noqa: S608
+        if self._one(wrote, collection, collection) is not None:
+            where = f"WHERE collection = ? AND run > ({last}) ORDER BY key"
+            yield from self._rows(where, collection, collection)
 
     def columns(
         self, collection: str, rows: int = 65_536
@@ -174,9 +174,9 @@ class LedgerReader:
         """Every document of a tenant that was announced or has rows."""
         with self._guard():
             found = self._db.execute(
-                "SELECT doc_id FROM documents WHERE collection = ?1 AND tenant = ?2"
-                " UNION SELECT doc_id FROM rows WHERE collection = ?1 AND tenant = ?2",
-                (collection, tenant),
+                "SELECT doc_id FROM documents WHERE collection = ? AND tenant = ?"
+                " UNION SELECT doc_id FROM rows WHERE collection = ? AND tenant = ?",
+                (collection, tenant) * 2,
             ).fetchall()
         return {doc for (doc,) in found}
 

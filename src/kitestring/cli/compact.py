@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from kitestring.cli.common import Number, load_spec, note, output_option, spec_option
@@ -39,7 +37,7 @@ def compact(
     """
     from kitestring.clients.milvus.connect import connect
     from kitestring.enforce.compaction import compact as run
-    from kitestring.enforce.show import compaction_lines
+    from kitestring.enforce.show import compaction_lines, results_json
 
     loaded = load_spec(spec_file)
     with connect(loaded) as milvus:
@@ -53,14 +51,7 @@ def compact(
             on_event=note,
         )
     click.echo(
-        json.dumps(
-            {
-                "schema_version": 1,
-                "dry_run": dry_run,
-                "collections": [r.as_dict() for r in results],
-            },
-            indent=2,
-        )
+        results_json(results, dry_run=dry_run)
         if output == "json"
         else "\n".join(compaction_lines(results, dry_run=dry_run))
     )

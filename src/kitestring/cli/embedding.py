@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from kitestring.cli.common import load_spec, note, output_option, spec_option
@@ -119,20 +117,13 @@ def set_aside(spec_file: str | None, dry_run: bool, output: str) -> int:
     """
     from kitestring.clients.milvus.connect import connect
     from kitestring.enforce.quarantine import quarantine
-    from kitestring.enforce.show import quarantine_lines
+    from kitestring.enforce.show import quarantine_lines, results_json
 
     loaded = load_spec(spec_file)
     with connect(loaded) as milvus:
         results = quarantine(loaded, milvus, dry_run=dry_run, on_event=note)
     click.echo(
-        json.dumps(
-            {
-                "schema_version": 1,
-                "dry_run": dry_run,
-                "collections": [r.as_dict() for r in results],
-            },
-            indent=2,
-        )
+        results_json(results, dry_run=dry_run)
         if output == "json"
         else "\n".join(quarantine_lines(results, dry_run=dry_run))
     )

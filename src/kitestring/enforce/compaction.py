@@ -113,20 +113,13 @@ def compact(
         CompactionUnfinished: the server was not done in time, and goes on.
         MilvusError: the server refused.
     """
-    known = {c.name: c for c in loaded.spec.collections}
-    for name in collections:
-        if name not in known:
-            raise CollectionNotFound(
-                f"the spec has no collection `{name}`",
-                hint=f"{loaded.file} has {', '.join(known) or 'none'}",
-                subject=name,
-            )
+    names = _named(loaded, collections)
     policy = loaded.spec.day2.compaction
     limit = policy.deadline if timeout is None else timeout
-    results, refused = [], []
+    results: list[Compaction] = []
+    refused: dict[str, Headroom] = {}
     with exclusive(loaded.state_dir / "compaction.lock", "compaction", dry_run=dry_run):
         remembered = _recall(loaded.state_dir)
-        names = list(collections or known)
         threads = Workers().side_by_side(min(_STREAMS, len(names)))
         for name, facts in zip(names, threads.run(partial(_looked, milvus), names), strict=True):
             if facts is None and not collections:
@@ -143,7 +136,7 @@ def compact(
             room = look(loaded, milvus.describe(name).id, before.segments)
             on_event(f"{name}: {room}")
             if not room.enough:
-                refused.append(f"`{name}` {room}")
+                refused[name] = room
                 continue
             if dry_run:
                 results.append(Compaction(name, need, before, before, headroom=room))
@@ -157,13 +150,31 @@ def compact(
             _remember(loaded.state_dir, remembered)
             results.append(result)
     if refused:
-        raise DiskHeadroom(
-            f"too little room on the disk to compact: {'; '.join(refused)}",
-            hint="a compaction writes before it frees: make room, or lower "
-            "`day2.compaction.headroom` of the spec",
-            subject=refused[0].split("`")[1],
-        )
+        raise _no_room(refused)
     return results
+
+
+def _named(loaded: LoadedSpec, collections: Sequence[str]) -> list[str]:
+    """The collections to look at: those that were named, or all of the spec."""
+    known = [c.name for c in loaded.spec.collections]
+    for name in collections:
+        if name not in known:
+            raise CollectionNotFound(
+                f"the spec has no collection `{name}`",
+                hint=f"{loaded.file} has {', '.join(known) or 'none'}",
+                subject=name,
+            )
+    return list(collections or known)
+
+
+def _no_room(refused: Mapping[str, Headroom]) -> DiskHeadroom:
+    told = "; ".join(f"`{name}` {room}" for name, room in refused.items())
+    return DiskHeadroom(
+        f"too little room on the disk to compact: {told}",
+        hint="a compaction writes before it frees: make room, or lower "
+        "`day2.compaction.headroom` of the spec",
+        subject=next(iter(refused)),
+    )
 
 
 def as_actions(loaded: LoadedSpec, results: Sequence[Compaction]) -> list[Action]:

@@ -1,7 +1,8 @@
-"""What enforcement did, or would do, as lines of text."""
+"""What enforcement did, or would do, as lines of text or JSON."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 
 from kitestring.enforce.compaction import Compaction
@@ -62,3 +63,13 @@ def quarantine_lines(results: Sequence[Quarantine], *, dry_run: bool) -> Iterato
             yield f"{r.collection}: {rows} set aside in {r.file}"
     if not results:
         yield "the spec has no collections"
+
+
+def results_json(results: Sequence[Compaction] | Sequence[Quarantine], *, dry_run: bool) -> str:
+    """What was done, or would be, with each collection, as JSON."""
+    facts = {
+        "schema_version": 1,
+        "dry_run": dry_run,
+        "collections": [r.as_dict() for r in results],
+    }
+    return json.dumps(facts, indent=2)

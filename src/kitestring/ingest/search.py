@@ -12,6 +12,7 @@ from kitestring.clients.milvus.protocol import Hit, Milvus
 from kitestring.clients.resolve import resolve
 from kitestring.errors import CollectionUnfit, DimensionMismatch, UsageError
 from kitestring.ingest.run import collection_to_write
+from kitestring.model.collection import CollectionInfo, Field
 from kitestring.model.ingest import Parent, Passage, SearchReport
 from kitestring.spec.crosscheck_ingest import PARENT_FIELDS
 from kitestring.spec.loaded import LoadedSpec
@@ -56,20 +57,7 @@ def search(
         vector = embed.embed_query(question)
         label = embed.label
     info = milvus.describe(collection_name)
-    field = info.schema.field(wanted.fields.vector)
-    if field is None:
-        raise CollectionUnfit(
-            f"`{info.name}` has no field `{wanted.fields.vector}`",
-            hint="correct `fields.vector` in the spec",
-            subject=info.name,
-        )
-    if field.dim != len(vector):
-        raise DimensionMismatch(
-            f"`{info.name}` holds vectors of {field.dim} dimensions; the model `{label}` gives "
-            f"{len(vector)}",
-            hint="name the model that made the collection's vectors",
-            subject=info.name,
-        )
+    field = _vector_field(info, wanted, label, len(vector))
     has_parents = wanted.chunking is not None and wanted.chunking.strategy == "parent-child"
     if parents and not has_parents:
         raise UsageError(
@@ -92,8 +80,7 @@ def search(
     confidence = wanted.search.confidence
     passages = [_passage(hit, columns, metric, confidence) for hit in hits]
     if parents:
-        nearest = {p.parent.id if p.parent else p.key: p for p in reversed(passages)}
-        passages = [p for p in passages if nearest[p.parent.id if p.parent else p.key] is p]
+        passages = _nearest_of_each_parent(passages)
     return SearchReport(
         question=question,
         collection=info.name,
@@ -103,6 +90,31 @@ def search(
         passages=tuple(passages[:wanted_passages]),
         seconds=time.perf_counter() - start,
     )
+
+
+def _vector_field(info: CollectionInfo, wanted: CollectionSpec, label: str, dim: int) -> Field:
+    """The field to search with a vector of `dim` dimensions that the model `label` gave."""
+    field = info.schema.field(wanted.fields.vector)
+    if field is None:
+        raise CollectionUnfit(
+            f"`{info.name}` has no field `{wanted.fields.vector}`",
+            hint="correct `fields.vector` in the spec",
+            subject=info.name,
+        )
+    if field.dim != dim:
+        raise DimensionMismatch(
+            f"`{info.name}` holds vectors of {field.dim} dimensions; the model `{label}` gives "
+            f"{dim}",
+            hint="name the model that made the collection's vectors",
+            subject=info.name,
+        )
+    return field
+
+
+def _nearest_of_each_parent(passages: list[Passage]) -> list[Passage]:
+    """Of passages by their nearness, the first of each parent."""
+    nearest = {p.parent.id if p.parent else p.key: p for p in reversed(passages)}
+    return [p for p in passages if nearest[p.parent.id if p.parent else p.key] is p]
 
 
 def is_confident(score: float, metric: str, confidence: float) -> bool:

@@ -60,9 +60,8 @@ def backup_due(
         return Due(True, reason, None, None)
     # one of a single collection is no reason to leave the others out
     wanted = {c.name for c in loaded.spec.collections} & {n for s in mine for n in s.whole}
-    newest = max(
-        (s for s in mine if wanted <= set(s.whole)), key=lambda s: s.boundary, default=None
-    )
+    holding = [s for s in mine if wanted <= set(s.whole)]
+    newest = max(holding, key=lambda s: s.boundary, default=None)
     if newest is None:
         return Due(True, "no backup holds all collections of the spec", None, None)
     age = now - newest.boundary / 1000

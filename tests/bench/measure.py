@@ -23,6 +23,7 @@ from kitestring import __version__
 
 KITESTRING = [sys.executable, "-m", "kitestring"]
 _POLL = 0.05  # seconds between two looks at a process's memory
+_LOOK = 0.02  # seconds between two looks at all processes
 
 
 class Skipped(Exception):
@@ -131,7 +132,7 @@ def cpu_of(act: Callable[[], object], name: Callable[[list[str]], str]) -> dict[
 
     def look() -> None:
         there = {p.pid for p in psutil.Process().children(recursive=True)}
-        while not ended.wait(2 * _POLL):
+        while not ended.wait(_LOOK):
             for process in psutil.Process().children(recursive=True):
                 with contextlib.suppress(psutil.Error):
                     if process.pid not in there:

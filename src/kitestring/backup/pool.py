@@ -12,11 +12,22 @@ from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 
-from kitestring.clients.store.protocol import ObjectInfo, ObjectStore, join, sha256_of
+from kitestring.backup.buffers import Buffers
+from kitestring.clients.store.protocol import (
+    Data,
+    HashingReader,
+    ObjectInfo,
+    ObjectStore,
+    chunks,
+    join,
+    sha256_of,
+)
 from kitestring.errors import BackupDamaged, ObjectMissing
 from kitestring.model.backup import StoredObject
 
 POOL = "pool"
+_LARGE = 4 * 1024 * 1024  # bytes of an object that is read into memory that is there already
+_PIECE = 1024 * 1024  # bytes that are read and hashed at a time: they are in the processor's cache
 DAMAGED = "damaged.json"  # keys of the pool that a verification has found wrong
 
 
@@ -56,11 +67,12 @@ class PoolReader:
         repair: Callable[[StoredObject], None] | None = None,
         read: Callable[[StoredObject], bytes] | None = None,
     ) -> None:
-        self._from = read or (lambda stored: pool.get(stored.key))
+        self._pool, self._elsewhere = pool, read
         self._objects = {o.source: o for o in objects}
         self._sources = sorted(self._objects)
         self._repair = repair
         self._unread = set(self._objects)
+        self._buffers = Buffers()
 
     def rest(self, wanted: Collection[str] | None = None) -> None:
         """Reads what nobody has read yet, so that every object has been checked.
@@ -78,7 +90,7 @@ class PoolReader:
                 return
             yield ObjectInfo(source, self._objects[source].size, 0)
 
-    def get(self, key: str) -> bytes:
+    def get(self, key: str) -> Data:
         try:
             wanted = self._objects[key]
         except KeyError:
@@ -92,18 +104,36 @@ class PoolReader:
         self._unread.discard(key)
         return data
 
-    def _read(self, wanted: StoredObject) -> tuple[bytes, str]:
+    def _read(self, wanted: StoredObject) -> tuple[Data, str]:
         try:
-            data = self._from(wanted)
+            data, sha256 = self._hashed(wanted)
         except ObjectMissing:
             return b"", f"the object {wanted.key} is missing"
         except BackupDamaged as error:  # sealed, and not as it was sealed
             return b"", error.message
         if len(data) != wanted.size:
             return b"", f"the object {wanted.key} has {len(data)} bytes, not {wanted.size}"
-        if hashlib.sha256(data).hexdigest() != wanted.sha256:
+        if sha256 != wanted.sha256:
             return b"", f"the object {wanted.key} is not what was backed up: its SHA-256 differs"
         return data, ""
+
+    def _hashed(self, wanted: StoredObject) -> tuple[Data, str]:
+        """The bytes of an object, and their SHA-256."""
+        if self._elsewhere is not None or wanted.size < _LARGE:
+            found = (self._elsewhere or self._whole)(wanted)
+            return found, hashlib.sha256(found).hexdigest()
+        view, at = self._buffers.take(wanted.size), 0
+        with self._pool.open(wanted.key) as stream:
+            reader = HashingReader(stream)
+            for piece in chunks(reader.read, _PIECE):
+                if reader.size > wanted.size:
+                    return self._whole(wanted), ""
+                view[at : reader.size] = piece
+                at = reader.size
+        return view[:at], reader.sha256
+
+    def _whole(self, wanted: StoredObject) -> bytes:
+        return self._pool.get(wanted.key)
 
 
 def repairer(source: Source, pool: ObjectStore) -> Callable[[StoredObject], None]:

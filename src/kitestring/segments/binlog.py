@@ -22,6 +22,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from kitestring.clients.store.protocol import Data
 from kitestring.errors import SegmentUnreadable
 
 MAGIC = 0xFFFABC
@@ -57,12 +58,12 @@ class Binlog:
     payloads: tuple[memoryview, ...]
 
 
-def is_binlog(data: bytes) -> bool:
+def is_binlog(data: Data) -> bool:
     """Whether a file begins as one of storage v1 does."""
     return len(data) >= 4 and struct.unpack_from("<i", data)[0] == MAGIC
 
 
-def parse_binlog(data: bytes, *, event: int, name: str) -> Binlog:
+def parse_binlog(data: Data, *, event: int, name: str) -> Binlog:
     """The parts of a file, without decoding its payloads.
 
     Args:
@@ -126,7 +127,7 @@ def _descriptor(body: memoryview, name: str) -> Descriptor:
 
 
 def open_column(
-    data: bytes, column: tuple[str, ...], *, event: int, name: str
+    data: Data, column: tuple[str, ...], *, event: int, name: str
 ) -> tuple[Descriptor, list[pq.ParquetFile]]:
     """The descriptor of a file, and the Parquet files in it, of which no value is decoded yet.
 

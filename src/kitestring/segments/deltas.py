@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 import pyarrow.json as pj
 import pyarrow.parquet as pq
 
-from kitestring.clients.store.protocol import ObjectReader
+from kitestring.clients.store.protocol import Data, ObjectReader
 from kitestring.segments.binlog import (
     DELETE,
     PARQUET,
@@ -120,7 +120,7 @@ class DeltaLogsByThread:
         return logs
 
 
-def parse_deletes(data: bytes, name: str) -> list[tuple[str | int, int]]:
+def parse_deletes(data: Data, name: str) -> list[tuple[str | int, int]]:
     """Primary key and timestamp of each delete of a delta log (also of an L0 segment's).
 
     Raises:
@@ -130,7 +130,7 @@ def parse_deletes(data: bytes, name: str) -> list[tuple[str | int, int]]:
     return list(zip(found.keys.to_pylist(), found.times.tolist(), strict=True))
 
 
-def decode(data: bytes, name: str) -> Deletes:
+def decode(data: Data, name: str) -> Deletes:
     """Each delete of a delta log, in its order.
 
     Raises:
@@ -149,13 +149,13 @@ def decode(data: bytes, name: str) -> Deletes:
     return found if found is not None else _texts(texts, name)
 
 
-def _contained(data: bytes, name: str) -> pa.Table:
+def _contained(data: Data, name: str) -> pa.Table:
     return read_payloads(parse_binlog(data, event=DELETE, name=name), name)
 
 
-def _bare(data: bytes, name: str) -> pa.Table:
+def _bare(data: Data, name: str) -> pa.Table:
     try:
-        table = pq.ParquetFile(BytesIO(data)).read(use_threads=False)
+        table = pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)
         table.validate(full=True)
         _ = table.schema.names
     except PARQUET_ERRORS as error:

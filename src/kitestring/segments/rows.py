@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kitestring.clients.store.protocol import ObjectInfo, ObjectReader
+from kitestring.clients.store.protocol import Data, ObjectInfo, ObjectReader
 from kitestring.errors import SegmentUnreadable
 from kitestring.model.arrow import arrow_schema
 from kitestring.model.collection import Field, Schema
@@ -106,13 +106,13 @@ def open_segment(
 class _Known:
     """A store of which one object has been read already."""
 
-    def __init__(self, store: ObjectReader, key: str, data: bytes) -> None:
+    def __init__(self, store: ObjectReader, key: str, data: Data) -> None:
         self._store, self._key, self.data = store, key, data
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         return self._store.list(prefix)
 
-    def get(self, key: str) -> bytes:
+    def get(self, key: str) -> Data:
         if key != self._key:
             return self._store.get(key)
         data, self.data = self.data, b""

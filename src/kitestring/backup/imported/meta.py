@@ -120,7 +120,7 @@ def _in_ms(time: int) -> int:
 def _file(store: ObjectReader, name: str) -> Node | None:
     key = join("meta", name)
     try:
-        return parse(store.get(key), key)
+        return parse(bytes(store.get(key)), key)
     except ObjectMissing:
         return None
 

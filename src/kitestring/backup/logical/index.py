@@ -24,6 +24,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from kitestring.clients.store.protocol import Data
 from kitestring.errors import BackupDamaged
 from kitestring.model.digest import HASH, Hashes
 
@@ -137,7 +138,7 @@ def encode(index: Index) -> bytes:
     return data
 
 
-def decode(data: bytes, name: str) -> Index:
+def decode(data: Data, name: str) -> Index:
     """The index that an object holds.
 
     Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, TypeAlias
 
 from kitestring.errors import StoreError
 
@@ -21,6 +21,10 @@ class ObjectInfo:
     modified: int  # ms since the epoch
 
 
+Data: TypeAlias = bytes | memoryview
+"""The bytes of an object."""
+
+
 class ObjectReader(Protocol):
     """The part of a store that reading segments needs."""
 
@@ -28,7 +32,7 @@ class ObjectReader(Protocol):
         """Every object whose key begins with `prefix`, in the order of the keys."""
         ...
 
-    def get(self, key: str) -> bytes:
+    def get(self, key: str) -> Data:
         """Raises: ObjectMissing."""
         ...
 
@@ -40,6 +44,10 @@ class ObjectStore(ObjectReader, Protocol):
     StoreFull, ObjectMissing, or StoreError itself for the rest. A write is there whole or not at
     all: who lists or reads never sees a part of an object.
     """
+
+    def get(self, key: str) -> bytes:
+        """Raises: ObjectMissing."""
+        ...
 
     @property
     def url(self) -> str:
@@ -160,9 +168,9 @@ def sha256_of(store: ObjectStore, key: str) -> tuple[int, str]:
     return reader.size, reader.sha256
 
 
-def chunks(read: Callable[[int], bytes]) -> Iterator[bytes]:
-    """What is left of a stream, `CHUNK` bytes at a time."""
-    while data := read(CHUNK):
+def chunks(read: Callable[[int], bytes], size: int = CHUNK) -> Iterator[bytes]:
+    """What is left of a stream, so many bytes at a time."""
+    while data := read(size):
         yield data
 
 

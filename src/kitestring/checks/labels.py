@@ -79,6 +79,9 @@ def _compared(
 ) -> Iterator[Finding]:
     if labels is None:
         field = getattr(pair.spec.fields, role)
+        census = pair.observed.census
+        if census and not census.complete and pair.observed.info.schema.field(field):
+            return  # its rows were not read, which `rows.scan` tells
         yield _inconclusive(
             check_id,
             pair,

@@ -154,6 +154,12 @@ def test_a_field_that_the_server_does_not_have(spec_from, with_docs):
     ]
 
 
+def test_labels_that_were_not_read_are_no_fault_of_the_spec(spec_from, with_docs):
+    unread = {"complete": False, "reason": "not loaded", "models": None, "chunkers": None}
+    told = [f for c in ROW_CHECKS for f in run(c, spec_from(), with_docs(census=unread))]
+    assert [(f.check, f.inconclusive) for f in told] == [("rows.scan", True)]
+
+
 def test_without_chunking_nothing_is_expected_of_the_chunker(spec_from, with_docs):
     loaded = spec_from(("    chunking: {strategy: fixed, size: 200, overlap: 0, version: 1}\n", ""))
     assert run("chunking.mismatch", loaded, with_docs(census={"chunkers": {"x": 1}})) == []

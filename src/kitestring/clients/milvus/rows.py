@@ -89,8 +89,8 @@ class Rows(Session):
         both = f"({filter}) and {largest}" if filter else largest
         if hidden := self.count(name, filter=both, partitions=partitions):
             raise RowsHidden(
-                f"`{name}` has {hidden} row{'' if hidden == 1 else 's'} of the key {LARGEST}, which the server counts and "
-                "never gives: its rows can't all be read over the API",
+                f"`{name}` has {hidden} row{'' if hidden == 1 else 's'} of the key {LARGEST}, "
+                "which the server counts and never gives: its rows can't all be read over the API",
                 hint="read the segment files (`kitestring backup create` does, with `--via "
                 f"segments`), give the row another key, or leave it out: `{key} < {LARGEST}`",
                 subject=f"{name}/{LARGEST}",

@@ -18,7 +18,7 @@ from kitestring.capacity.needs import SEGMENT_BYTES, collection_need
 from kitestring.capacity.result import CapacityPlan, CollectionNeed, RolePlan, VolumeHint
 from kitestring.capacity.volumes import volume_hints
 from kitestring.errors import CapacityExceeded, UsageError
-from kitestring.model.quantity import memory_quantity, parse_bytes, shown_bytes
+from kitestring.model.quantity import LARGEST, memory_quantity, parse_bytes, shown_bytes
 from kitestring.model.versions import MilvusVersion, Role, index_builder, roles
 from kitestring.spec.deployment import Deployment, Resources
 from kitestring.spec.models import Spec
@@ -198,7 +198,7 @@ def _role(
         wanted = _building(needs)
     recommended = minimum
     if wanted > parse_bytes(minimum.memory):
-        memory = memory_quantity(wanted)
+        memory = memory_quantity(min(wanted, LARGEST / 2))
         cores = max(int(float(minimum.cpu)), math.ceil(wanted / 2**30 / _GIB_PER_CORE))
         recommended = Resources(cpu=str(cores), memory=memory)
     limit = parse_bytes((given or recommended).memory)

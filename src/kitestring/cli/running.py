@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -131,6 +130,8 @@ def _told(error: Exception, name: str) -> KitestringError:
 def _fail(error: KitestringError, arguments: Sequence[str]) -> int:
     stdout = _stdout()
     if _wants_json(arguments) and not (stdout is not None and stdout.used):
+        import json  # slow to import for what help needs
+
         body = {**error.as_dict(), "exit_code": error.exit_code}
         with contextlib.suppress(OSError):
             click.echo(json.dumps({"schema_version": SCHEMA_VERSION, "error": body}))

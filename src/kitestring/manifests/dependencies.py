@@ -136,12 +136,8 @@ def _address(store: S3Store, provider: str) -> tuple[str, int, bool]:
     if store.endpoint_url is None:
         region = f".{store.region}" if store.region else ""
         return _HOSTS.get(provider, f"s3{region}.amazonaws.com"), 443, True
-    url = urlsplit(store.endpoint_url)
-    tls = url.scheme == "https"
-    try:
-        port = url.port
-    except ValueError:
-        port = None
-    if not url.hostname or (port is None and ":" in url.netloc.rpartition("]")[2]):
-        raise refuse(("storage", "endpoint_url"), f"`{store.endpoint_url}` has no host and port")
+    url = urlsplit(store.endpoint_url)  # `crosscheck` has looked at it
+    tls, port = url.scheme == "https", url.port
+    if not url.hostname:
+        raise refuse(("storage", "endpoint_url"), f"`{store.endpoint_url}` has no host")
     return url.hostname, port or (443 if tls else 80), tls

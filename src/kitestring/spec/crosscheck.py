@@ -87,11 +87,29 @@ def _connection(connection: Mapping[str, Any], there: bool, deployed: bool) -> I
             "add `deployment`, or name the server by `uri`",
         )
     if uri:
+        yield from _address(("connection", "uri"), uri)
         yield from _no_password(("connection", "uri"), uri, "put it in `token`")
         if connection.get("tls") is not None and uri.startswith("http://"):
             yield Problem(
                 ("connection", "tls"), "there is no TLS with `http://`: write `uri: https://…`"
             )
+
+
+def _address(path: KeyPath, uri: str) -> Iterator[Problem]:
+    """An address that begins as one, and whose host or port is none."""
+    if not uri.startswith(("http://", "https://")):
+        return  # the models say so
+    try:
+        parts = urlsplit(uri)
+        bare = parts.netloc.rpartition("@")[2].endswith(":")
+        wrong = not parts.hostname or parts.port == 0 or bare
+    except ValueError:
+        wrong = True
+    if wrong:
+        allowed = "http://HOST:PORT or https://HOST:PORT, with a port from 1 to 65535"
+        yield Problem(path, "no host and port", uri, allowed)
+    elif parts.query or parts.fragment:
+        yield Problem(path, "an address ends before `?` and `#`: remove the rest", uri)
 
 
 def _no_password(path: KeyPath, uri: str, where: str) -> Iterator[Problem]:
@@ -130,6 +148,7 @@ def _storage(data: Mapping[str, Any]) -> Iterator[Problem]:
                 (*path, keys[0]),
                 f"`access_key` and `secret_key` go together: `{other}` is missing",
             )
+        yield from _address((*path, "endpoint_url"), text(store.get("endpoint_url")))
         yield from _no_password(
             (*path, "endpoint_url"),
             text(store.get("endpoint_url")),

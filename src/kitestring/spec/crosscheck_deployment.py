@@ -23,7 +23,8 @@ from kitestring.spec.plain import items, mapping, number, text
 from kitestring.spec.problems import Problem
 
 _HERE: KeyPath = ("deployment",)
-_HOST_PORT = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?:\d{1,5}")
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
+_HOST_PORT = re.compile(rf"{_HOST.pattern}:(?P<port>[0-9]{{1,5}})")
 
 
 def check_deployment(data: Mapping[str, Any]) -> Iterator[Problem]:
@@ -226,8 +227,12 @@ def _addresses(raw: Mapping[str, Any]) -> Iterator[Problem]:
         ((*_HERE, "message_log", "brokers"), log.get("brokers")),
     ):
         for i, value in enumerate(items(values)):
-            if isinstance(value, str) and not _HOST_PORT.fullmatch(value):
+            if isinstance(value, str) and not _is_address(value):
                 yield Problem((*path, i), "not an address", value, "HOST:PORT")
+    host = log.get("address")
+    if log.get("type") == "pulsar" and isinstance(host, str) and not _HOST.fullmatch(host):
+        here = (*_HERE, "message_log", "address")
+        yield Problem(here, "not the name of a host", host, "HOST, with its port in `port`")
     if items(etcd.get("endpoints")):
         for key in ("volume", "resources", "replicas"):
             if etcd.get(key) is not None:
@@ -263,6 +268,11 @@ def _addresses(raw: Mapping[str, Any]) -> Iterator[Problem]:
                 cidr,
                 "such as 10.0.0.0/8",
             )
+
+
+def _is_address(value: str) -> bool:
+    found = _HOST_PORT.fullmatch(value)
+    return found is not None and 1 <= int(found["port"]) <= 65535
 
 
 def _is_network(cidr: str) -> bool:

@@ -15,6 +15,7 @@ from kitestring.model.quantity import parse_quantity
 from kitestring.spec.loaded import KeyPath
 from kitestring.spec.plain import items, mapping, text
 from kitestring.spec.problems import Problem
+from kitestring.spec.types import parse_duration
 
 LONGEST_NAME = 40  # `N-standalone-` and a revision's hash are one label, of 63 characters at most
 _HERE: KeyPath = ("deployment",)
@@ -34,10 +35,12 @@ def check_kubernetes(data: Mapping[str, Any]) -> Iterator[Problem]:
     if not raw:
         return
     yield from _name(text(mapping(data.get("cluster")).get("name")))
+    yield from _namespace(raw)
     yield from _placement((*_HERE, "placement"), mapping(raw.get("placement")))
     for name, role in mapping(raw.get("roles")).items():
         here = (*_HERE, "roles", name, "placement")
         yield from _placement(here, mapping(mapping(role).get("placement")))
+        yield from _grace((*_HERE, "roles", name, "termination_grace"), mapping(role))
     for key in ("service", "identity"):
         notes = mapping(mapping(raw.get(key)).get("annotations"))
         yield from _keys((*_HERE, key, "annotations"), notes, "an annotation")
@@ -60,6 +63,25 @@ def _name(name: str) -> Iterator[Problem]:
         )
     elif name[:1].isdigit():
         yield Problem(here, "Services on Kubernetes are named after it: begin with a letter")
+
+
+def _namespace(raw: Mapping[str, Any]) -> Iterator[Problem]:
+    """Namespaces that are not ours to make: it would be labelled, and `pulumi destroy`ed."""
+    name, here = text(raw.get("namespace")), (*_HERE, "namespace")
+    if name.startswith("kube-"):
+        yield Problem(here, "namespaces named `kube-…` are Kubernetes' own: name another", name)
+    elif name == "default" and raw.get("create_namespace", True) is not False:
+        yield Problem(here, "it is there, and can't be made: say `create_namespace: false`", name)
+
+
+def _grace(path: KeyPath, role: Mapping[str, Any]) -> Iterator[Problem]:
+    """Less than a second is none: pods would be killed at once."""
+    try:
+        seconds = parse_duration(role["termination_grace"])
+    except (KeyError, ValueError):
+        return
+    if 0 < seconds < 1:
+        yield Problem(path, "less than a second: pods would be killed at once", allowed="from 1s")
 
 
 def _placement(path: KeyPath, placement: Mapping[str, Any]) -> Iterator[Problem]:

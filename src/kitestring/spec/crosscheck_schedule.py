@@ -10,7 +10,7 @@ from kitestring.spec.problems import Problem
 from kitestring.spec.types import format_duration, parse_duration
 from kitestring.spec.window import within
 
-_DAY, _WEEK = 86400.0, 604800.0
+_MINUTE, _DAY, _WEEK = 60.0, 86400.0, 604800.0
 _NIGHT = "02:00"  # the default of `day2.compaction.at`
 
 
@@ -24,6 +24,11 @@ def check_schedule(data: Mapping[str, Any]) -> Iterator[Problem]:
             "nothing says what the drill's server on Kubernetes would be: add `deployment`",
             got="kubernetes",
         )
+    for task in ("backup", "drift"):
+        often = _seconds(mapping(day2.get(task)).get("every"))
+        if often is not None and often < _MINUTE:
+            got = mapping(day2[task])["every"]
+            yield Problem(("day2", task, "every"), "no schedule is shorter than 1m", got, "from 1m")
     every = _seconds(backup.get("every"))
     if backup.get("at") is not None and backup.get("every") is not None:
         yield Problem(

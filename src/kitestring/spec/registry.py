@@ -42,6 +42,9 @@ def read_registry(loaded: LoadedSpec) -> Registry:
         data = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         return Registry(cluster)
+    except NotADirectoryError:
+        mend = f"`state` of {loaded.file} names a directory: {path.parent} is none"
+        raise unreadable("can't be read: Not a directory", mend) from None
     except OSError as error:
         raise unreadable(f"can't be read: {error.strerror}", "look at its rights") from None
     except ValueError:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from kitestring.spec.types import PREFIX, URI, Model, SecretRef, across
+from kitestring.spec.types import BUCKET, PREFIX, REGION, URI, Model, SecretRef, across
 
 
 class LocalStore(Model):
@@ -20,10 +20,12 @@ class S3Store(Model):
     """A bucket on S3 or a server that speaks its protocol."""
 
     type: Literal["s3"]
-    bucket: str = Field(min_length=3, max_length=63, description="the bucket's name")
+    bucket: str = Field(
+        pattern=BUCKET, min_length=3, max_length=63, description="the bucket's name"
+    )
     prefix: str = Field("", pattern=PREFIX, description="what every key begins with")
     endpoint_url: str | None = Field(None, pattern=URI, description="omit for AWS")
-    region: str | None = Field(None, description="such as `eu-central-1`")
+    region: str | None = Field(None, pattern=REGION, description="such as `eu-central-1`")
     access_key: SecretRef | None = Field(None, description="omit for the default AWS chain")
     secret_key: SecretRef | None = Field(None, description="goes with `access_key`")
     encryption: Literal["AES256", "aws:kms"] | None = Field(

@@ -89,7 +89,13 @@ DNS_LABEL = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 SECRET_NAME = r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$"  # noqa: S105 - a pattern
 MILVUS_VERSION = r"^2\.\d{1,2}\.\d{1,3}$"
 REGISTRY = r"^[A-Za-z0-9][A-Za-z0-9.-]*(:\d+)?(/[a-z0-9._/-]*[a-z0-9])?$"
-IMAGE = r"^[A-Za-z0-9][A-Za-z0-9._:/-]*(@sha256:[0-9a-f]{64})?$"
+_PATH = r"[a-z0-9]+([._-]+[a-z0-9]+)*"
+IMAGE = (
+    rf"^([A-Za-z0-9][A-Za-z0-9.-]*(:\d+)?/)?{_PATH}(/{_PATH})*"
+    r"(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(@sha256:[0-9a-f]{64})?$"
+)
+BUCKET = r"^[A-Za-z0-9][A-Za-z0-9._-]*[A-Za-z0-9]$"
+REGION = r"^[A-Za-z0-9-]+$"
 MAIL_ADDRESS = r"^[^@\s<>,]+@[^@\s<>,]+$"
 CHECK_ID = r"^[a-z0-9-]+\.[a-z0-9-]+$"
 _QUANTITY = r"^\d+(\.\d+)?(m|k|Ki|M|Mi|G|Gi|T|Ti|P|Pi)?$"
@@ -107,6 +113,8 @@ PATTERN_TEXTS = {
     SECRET_NAME: "lower-case letters, digits, `-` and `.` within",
     MILVUS_VERSION: 'a whole version in quotes, such as "2.5.16"',
     REGISTRY: "a host, with port and path where it has them: registry.example.com:5000/mirror",
+    BUCKET: "3 to 63 letters, digits and `.`, `_`, `-` within",
+    REGION: "letters, digits and `-`, such as eu-central-1",
     IMAGE: "NAME:TAG, or NAME@sha256:DIGEST",
     MAIL_ADDRESS: "an address such as ops@example.com",
     CHECK_ID: "the id of a check, such as index.drift",

@@ -129,3 +129,17 @@ def test_more_rows_than_there_can_be(spec: str, capsys: pytest.CaptureFixture[st
 
     assert plan(spec) == 1
     assert "collections[0].rows: out of range" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("headroom: 0.25", "headroom: 0.999999999"), ("1000000", str(10**15))]
+)
+def test_more_than_kubernetes_can_count_does_not_fit(
+    old: str, new: str, spec: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = Path(spec)
+    given = ', resources: {cpu: "2", memory: 8Gi}'
+    file.write_text(file.read_text().replace(old, new).replace(given, ""))
+
+    assert plan(spec) in (0, 2)
+    assert capsys.readouterr().err == ""

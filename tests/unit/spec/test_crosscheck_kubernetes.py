@@ -23,6 +23,7 @@ deployment:
   minio: {}
 """
 WORDS = "letters, digits, `-`, `_` and `.` within, at most 63 characters"
+IMAGES = "NAME:TAG, or NAME@sha256:DIGEST"
 KEYS = f"NAME or DOMAIN/NAME: {WORDS}"
 
 
@@ -81,6 +82,39 @@ KEYS = f"NAME or DOMAIN/NAME: {WORDS}"
              '(got "999999999999999999Pi")'],
         ),
         (
+            "namespace: kube-system",
+            ["11:3: deployment.namespace: namespaces named `kube-…` are Kubernetes' own: name "
+             'another (got "kube-system")'],
+        ),
+        (
+            "namespace: default",
+            ["11:3: deployment.namespace: it is there, and can't be made: say `create_namespace: "
+             'false` (got "default")'],
+        ),
+        (
+            "roles: {standalone: {termination_grace: 1ms}}",
+            ["11:24: deployment.roles.standalone.termination_grace: less than a second: pods would "
+             "be killed at once; allowed: from 1s"],
+        ),
+        (
+            "images: {milvus: 'milvusdb/Milvus:2', etcd: 'etcd:'}",
+            [f'11:12: deployment.images.milvus: not of the form that goes here (got "milvusdb/'
+             f'Milvus:2"); allowed: {IMAGES}',
+             f'11:41: deployment.images.etcd: not of the form that goes here (got "etcd:"); '
+             f"allowed: {IMAGES}"],
+        ),
+        (
+            "message_log: {type: pulsar, address: 'http://p'}",
+            ['11:31: deployment.message_log.address: not the name of a host (got "http://p"); '
+             "allowed: HOST, with its port in `port`"],
+        ),
+        (
+            "etcd: {endpoints: ['e:0', 'e:99999']}",
+            ['11:22: deployment.etcd.endpoints[0]: not an address (got "e:0"); allowed: HOST:PORT',
+             '11:29: deployment.etcd.endpoints[1]: not an address (got "e:99999"); allowed: '
+             "HOST:PORT"],
+        ),
+        (
             "service: {annotations: {'not a key': x}}",
             [f"11:27: deployment.service.annotations.not a key: no key of an annotation; allowed: "
              f"{KEYS}"],
@@ -109,6 +143,9 @@ def test_refused(line: str, expected: list[str], errors: Errors) -> None:
         "service: {annotations: {service.beta.kubernetes.io/aws-load-balancer-internal: 'true'}}",
         "security: {tls: {type: generated, hosts: [Milvus.example.com, '*.example.com', '::1']}}",
         "storage_class: gp3.encrypted",
+        "images: {milvus: 'mirror.example.com:5000/milvusdb/milvus:v2.5.16-gpu'}",
+        f"images: {{milvus: 'milvus@sha256:{'a' * 64}'}}",
+        "namespace: default\n  create_namespace: false",
     ],
 )
 def test_accepted(line: str, spec_file: Callable[[str], Path]) -> None:
@@ -130,3 +167,20 @@ def test_a_cluster_without_a_deployment_has_a_longer_name(
     good: str, spec_file: Callable[[str], Path]
 ) -> None:
     assert load(spec_file(good.replace("test", "a" * 63, 1)), {}).spec.cluster.name == "a" * 63
+
+
+@pytest.mark.parametrize(
+    "address", ["http://s3:99999", "http://s3:port", "http://[::1", "http://s3:", "http://s3:0"]
+)
+def test_an_address_without_a_host_and_port(address: str, errors: Errors) -> None:
+    text = DEPLOYED.replace("bucket: milvus", f"bucket: milvus, endpoint_url: '{address}'")
+    assert errors(text) == [
+        f'F:5:37: storage.endpoint_url: no host and port (got "{address}"); allowed: '
+        "http://HOST:PORT or https://HOST:PORT, with a port from 1 to 65535"
+    ]
+
+
+@pytest.mark.parametrize("key", ["bucket: a b", "bucket: milvus, region: x y"])
+def test_names_that_no_store_has(key: str, errors: Errors) -> None:
+    (error,) = errors(DEPLOYED.replace("bucket: milvus", key))
+    assert "not of the form that goes here" in error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -84,3 +85,13 @@ def test_what_is_resolved_can_be_read_again(tmp_path: Path) -> None:
     again = tmp_path / "again.yaml"
     again.write_text(show_yaml(first))
     assert load(again).spec == first.spec
+
+
+@pytest.mark.parametrize("task", ["backup", "drift"])
+def test_no_schedule_is_shorter_than_a_minute(
+    task: str, good: str, errors: Callable[..., list[str]]
+) -> None:
+    (error,) = errors(f"{good}day2: {{{task}: {{every: 1s}}}}\n")
+    assert (
+        f'day2.{task}.every: no schedule is shorter than 1m (got "1s"); allowed: from 1m' in error
+    )

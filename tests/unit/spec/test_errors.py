@@ -154,7 +154,8 @@ FIELDS = (
         (
             "state: ./state\n",
             "state: ./state\nstorage: {type: s3, bukket: b}\n",
-            ["F:5:1: storage.bucket: missing: `storage` needs it; allowed: 3 to 63 characters",
+            ["F:5:1: storage.bucket: missing: `storage` needs it; allowed: 3 to 63 letters, digits "
+             "and `.`, `_`, `-` within",
              "F:5:21: storage.bukket: unknown key; allowed: type, bucket, prefix, endpoint_url, "
              "region, access_key, secret_key, encryption, kms_key_id, "
              "versioning, object_lock; did you mean `bucket`?"],

@@ -20,6 +20,10 @@ from kitestring.errors import ScopeRefused
 __all__ = ["ScopeRefused", "check_where", "tenant_filter"]
 
 _FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
+# of Plan.g4 of Milvus: its lexer takes no string with another one, and goes on behind the quote
+_ESCAPE = re.compile(
+    r"\\(?:[abfnrtv'\"?\\]|[0-7]{1,3}|x[0-9A-Fa-f]+|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8})"
+)
 _WILDCARDS = "*%"
 _INT64 = range(-(1 << 63) + 1, 1 << 63)
 _CLOSES = {"(": ")", "[": "]", "{": "}"}
@@ -55,9 +59,9 @@ def check_where(where: str) -> None:
     """Makes sure that a filter stays within the brackets that are put around it.
 
     Raises:
-        ScopeRefused: brackets or quotes do not pair up, or there is something outside of quotes
-            that the filter language does not have there: a backslash, a line break, a control
-            character, a comment.
+        ScopeRefused: brackets or quotes do not pair up, a string has an escape that is none, or
+            there is something outside of quotes that the filter language does not have there: a
+            backslash, a line break, a control character, a comment.
     """
     if not isinstance(where, str) or not where.strip():
         raise ScopeRefused("the filter to add is blank", hint="leave `where` out for none")
@@ -91,7 +95,13 @@ def _outside_of_strings(text: str) -> Iterator[str]:
         while at < len(text) and text[at] != char:
             if text[at] in "\r\n":
                 raise _broken("a line ends within quotes")
-            at += 2 if text[at] == "\\" else 1
+            if text[at] != "\\":
+                at += 1
+                continue
+            escape = _ESCAPE.match(text, at)
+            if escape is None:
+                raise _broken("a backslash within quotes escapes nothing that Milvus knows")
+            at = escape.end()
         if at >= len(text):
             raise _broken("a quote is not closed")
         at += 1
@@ -104,9 +114,10 @@ def _value(tenant: str | int | None) -> str:
             "no tenant is given" if tenant is None else f"{tenant!r} is no tenant", hint=_HINT
         )
     if isinstance(tenant, int):
-        if tenant not in _INT64:
-            raise ScopeRefused(f"{tenant} is beyond the numbers that Milvus has", hint=_HINT)
-        return str(tenant)
+        number = int(tenant)  # an enum's member has another text, and no place in a range
+        if number not in _INT64:
+            raise ScopeRefused(f"{number} is beyond the numbers that Milvus has", hint=_HINT)
+        return str(number)
     if not tenant.strip():
         raise ScopeRefused("the tenant is empty", hint=_HINT)
     if any(mark in tenant for mark in _WILDCARDS):

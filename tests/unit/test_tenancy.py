@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import enum
 
 import pytest
 from hypothesis import given, settings
@@ -36,10 +37,26 @@ def test_the_filter():
     assert tenant_filter("a\\") == r'(tenant_id == "a\\")'
 
 
+class Org(int, enum.Enum):
+    ACME = 7
+
+
+class Name(str, enum.Enum):  # noqa: UP042 - as applications have them
+    ACME = "acme"
+
+
+def test_a_member_of_an_enum_is_its_value():
+    assert tenant_filter(Org.ACME) == "(tenant_id == 7)"
+    assert tenant_filter(Name.ACME) == '(tenant_id == "acme")'
+
+
 @pytest.mark.parametrize(
     "where",
     [
         "x == 1) or (1 == 1",
+        r'x == "\q" or y == ""',
+        r'x == "\xzz"',
+        r'x == "\u12"',
         ") or (tenant_id != ''",
         "x == 1))) or (((1 == 1",
         "(x == 1",

@@ -44,7 +44,7 @@ def run_drift(
         UsageError: `only` names something that is no check, or that this spec has nothing for.
         SpecInvalid: a suppression names something that is no check.
     """
-    chosen = applicable(loaded, only)
+    chosen = applicable(loaded, only, without)
     runs, not_run = judge(loaded, snapshot, chosen, fail_on, without, baseline)
     decided = [run.check for run in runs if run.verdict is not Verdict.INCONCLUSIVE]
     findings = [finding for run in runs for finding in run.findings]
@@ -61,11 +61,14 @@ def run_drift(
     )
 
 
-def applicable(loaded: LoadedSpec, only: Sequence[str] = ()) -> tuple[Check, ...]:
+def applicable(
+    loaded: LoadedSpec, only: Sequence[str] = (), without: Collection[Evidence] = ()
+) -> tuple[Check, ...]:
     """The checks that `only` names, as far as the spec has something for them to look at.
 
     Raises:
-        UsageError: `only` names something that is no check, or that this spec has nothing for.
+        UsageError: `only` names something that is no check, that this spec has nothing for, or
+            that `without` leaves out.
         SpecInvalid: a suppression names something that is no check.
     """
     refuse_unknown(loaded)
@@ -79,6 +82,11 @@ def applicable(loaded: LoadedSpec, only: Sequence[str] = ()) -> tuple[Check, ...
             f"{loaded.file} {meant[0].unasked(loaded)}",
             hint="docs/reference/spec.md tells what may be asked for",
             subject=meant[0].id,
+        )
+    if names and not any(c.info.evidence not in without for c in meant if c in asked):
+        raise UsageError(
+            f"nothing is left of {', '.join(only)} without {', '.join(sorted(without))}",
+            hint="leave one of `--only` and `--without` out",
         )
     return asked
 
@@ -113,7 +121,7 @@ def detect(
             away in the middle. There is no report then.
         KubernetesError: only infrastructure was asked for, and it could not be observed.
     """
-    chosen = applicable(loaded, only)
+    chosen = applicable(loaded, only, without)
     wants_infra = any(check.info.family == INFRA for check in chosen)
     wants_milvus = any(check.info.family != INFRA for check in chosen)
     if wants_infra and infra is None:

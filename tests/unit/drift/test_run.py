@@ -9,7 +9,7 @@ import pytest
 from kitestring.checks.registry import BY_ID
 from kitestring.drift import run_drift
 from kitestring.errors import UsageError
-from kitestring.model.evidence import ALL
+from kitestring.model.evidence import ALL, Evidence
 from kitestring.model.finding import Severity
 from kitestring.model.snapshot import Tally
 
@@ -98,6 +98,15 @@ def test_only(spec_from, with_docs):
     assert [f.check for f in report.findings] == ["load.state"]
     with pytest.raises(UsageError):
         run_drift(spec_from(), broken, only=["lod"])
+
+
+def test_what_is_asked_for_and_left_out_is_a_mistake_and_no_pass(spec_from, clean):
+    for only in (["rows"], ["rows.stale", "chunking"]):
+        with pytest.raises(UsageError, match="nothing is left of"):
+            run_drift(spec_from(), clean, only=only, without=[Evidence.ROWS])
+    report = run_drift(spec_from(), clean, only=["rows", "index"], without=[Evidence.ROWS])
+    assert report.exit_code == 0
+    assert "rows.stale" in {left.check for left in report.not_run}
 
 
 def test_a_row_found_at_fault_counts_though_the_scan_was_not_complete(spec_from, with_docs):

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ INSTALL = (
     "install it for this interpreter (pip install kitestring), or let ansible_python_interpreter "
     "name one that has it"
 )
+
+FAULT = "this is a fault of kitestring; report what -vvv prints"
 
 
 def run_module(
@@ -52,8 +55,7 @@ def run_module(
         answer = recall(Path(module.params["observation"]), spec, observed)
         if answer is not None:
             module.exit_json(**_warned(module, answer))
-    for name, value in module.params["secrets"].items():
-        os.environ[name] = str(value)
+    os.environ.update({k: str(v) for k, v in module.params["secrets"].items() if v is not None})
 
     # the above takes no time to import; this does
     from kitestring.errors import KitestringError
@@ -73,6 +75,10 @@ def run_module(
                 forget(loaded)
     except KitestringError as error:
         fail(module, error.message, error.code, error.hint, subject=error.subject)
+    except Exception as error:  # noqa: BLE001 - Ansible would print what has secrets in it
+        trace = traceback.format_exc()
+        said = f"internal error: {type(error).__name__}: {error}"
+        fail(module, said, "internal", FAULT, exception=trace)
     module.exit_json(**_warned(module, result))
 
 
@@ -102,6 +108,22 @@ def object_options(module: AnsibleModule) -> dict:
     }
 
 
+def seconds(module: AnsibleModule, name: str) -> float | None:
+    """A duration that is given as text, such as `90s`; None where it is not given.
+
+    Raises:
+        UsageError: the text is no duration.
+    """
+    from kitestring.errors import UsageError
+    from kitestring.spec.types import parse_duration
+
+    given = module.params[name]
+    try:
+        return None if given is None else parse_duration(given)
+    except ValueError as error:
+        raise UsageError(f"`{name}`: `{given}` is {error}") from None
+
+
 def texts(values: dict | None) -> dict | None:
     """Properties as Milvus keeps them: as text, booleans in lower case."""
     if values is None:
@@ -117,6 +139,7 @@ def object_result(kept: Any) -> dict:
         "before": before,
         "after": after,
         "differences": list(kept.differences),
+        "warnings": list(kept.warnings),
         "diff": {
             "before_header": kept.identity,
             "after_header": kept.identity,

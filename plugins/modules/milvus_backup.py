@@ -80,7 +80,7 @@ hint:
   type: str
 """
 
-from ansible_collections.kitestring.milvus.plugins.module_utils.bridge import run_module
+from ansible_collections.kitestring.milvus.plugins.module_utils.bridge import run_module, seconds
 
 
 def work(module, loaded):
@@ -88,12 +88,10 @@ def work(module, loaded):
     from kitestring.enforce.backups import keep_backups
     from kitestring.errors import BackupError
     from kitestring.model.codec import to_plain
-    from kitestring.spec.types import parse_duration
 
-    max_age = module.params["max_age"]
     kept = keep_backups(
         loaded,
-        max_age=None if max_age is None else parse_duration(max_age),
+        max_age=seconds(module, "max_age"),
         force=module.params["force"],
         dry_run=module.check_mode,
     )

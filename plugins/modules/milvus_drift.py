@@ -28,7 +28,7 @@ options:
     description: A file that C(kitestring drift --write-baseline) wrote; what it names is not new.
     type: path
   report:
-    description: Where a report is written on the managed host, also in check mode; none by default.
+    description: Where a report is written on the managed host, but for check mode; none by default.
     type: path
   report_format:
     description: The format of the report.
@@ -94,7 +94,7 @@ def work(module, loaded):
         only=asked["only"],
         without=[] if asked["rows"] else [Evidence.ROWS],
     )
-    if asked["report"]:
+    if asked["report"] and not module.check_mode:
         write_whole(Path(asked["report"]), rendered_drift(report, asked["report_format"]))
     answer = {
         "verdict": report.verdict.value,

@@ -49,20 +49,28 @@ EXAMPLES = r"""
 RETURN = r"""
 reason:
   description: Why a drill was run, or why not.
-  returned: success
+  returned: always, once the history was read
   type: str
 drill:
   description: Id of the drill that was run; empty where none was.
-  returned: success
+  returned: always, once the history was read
   type: str
 rpo_seconds:
   description: What it measured as RPO.
   returned: where a drill was run
   type: float
 rto_seconds:
-  description: What it measured as RTO.
+  description: What it measured as RTO; null where the copy gave no right answer.
   returned: where a drill was run
   type: float
+before:
+  description: The newest drill that had passed; empty where none had.
+  returned: always, once the history was read
+  type: dict
+after:
+  description: The newest drill that has passed; in check mode that of before.
+  returned: always, once the history was read
+  type: dict
 code:
   description: The kind of the failure, such as C(drill.failed).
   returned: failure
@@ -73,40 +81,47 @@ hint:
   type: str
 """
 
-from ansible_collections.kitestring.milvus.plugins.module_utils.bridge import run_module
+from ansible_collections.kitestring.milvus.plugins.module_utils.bridge import (
+    fail,
+    run_module,
+    seconds,
+)
 
 
 def work(module, loaded):
     """Runs a drill if one is due, or in check mode says whether one is."""
+    from kitestring.backup.drill_history import summary_of
     from kitestring.drill.due import ensure_drill
     from kitestring.errors import DrillFailed
-    from kitestring.spec.types import parse_duration
+    from kitestring.model.codec import to_plain
 
-    max_age = module.params["max_age"]
     due, record = ensure_drill(
         loaded,
-        max_age=None if max_age is None else parse_duration(max_age),
+        max_age=seconds(module, "max_age"),
         force=module.params["force"],
         dry_run=module.check_mode,
         target=module.params["target"],
     )
-    if record is not None and not record.passed:
-        missed = ", ".join(o.name for o in record.objectives if not o.met)
-        raise DrillFailed(
-            f"the drill {record.id} missed {missed or 'an objective'}",
-            hint=f"kitestring drill show {record.id}",
-            subject=record.id,
-        )
+    newest = due.newest.id if due.newest else "none"
+    passed = record if record is not None and record.passed else None
     measured = {}
     if record is not None:
-        measured = {"rpo_seconds": record.rpo_seconds, "rto_seconds": record.rto_seconds}
-    newest = due.newest.id if due.newest else "none"
-    after = record.id if record else "a new one" if due.due else newest
-    return {
+        measured = {"rpo_seconds": record.rpo_seconds, "rto_seconds": record.rto}
+    answer = {
         "changed": due.due,
         "reason": due.reason,
         "drill": record.id if record else "",
         **measured,
+        "before": to_plain(due.newest) or {},
+        "after": to_plain(summary_of(passed) if passed else due.newest) or {},
+    }
+    if record is not None and passed is None:
+        missed = ", ".join(o.name for o in record.objectives if not o.met)
+        said = f"the drill {record.id} missed {missed or 'an objective'}"
+        fail(module, said, DrillFailed.code, f"kitestring drill show {record.id}", **answer)
+    after = passed.id if passed else "a new one" if due.due else newest
+    return {
+        **answer,
         "diff": {
             "before": f"newest passed drill: {newest}\n",
             "after": f"newest passed drill: {after}\n",

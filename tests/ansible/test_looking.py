@@ -56,10 +56,12 @@ def test_drift_is_reported_posted_mailed_and_fails(
     assert posted == []
     assert "<html" in page.read_text()
 
+    page.unlink()
     milvus.release(cluster.spec.collections[0].name)
     foretold = play(DRIFT, cluster.file, "--check", variables=variables)
     assert foretold.code == 2
     assert posted == []
+    assert not page.exists()
     found = play(DRIFT, cluster.file, variables=variables)
     assert found.code == 2, found.output
     assert found.failed_task() == "Fail on what was found"
@@ -75,8 +77,15 @@ def test_drift_is_reported_posted_mailed_and_fails(
     assert only_told.code == 0, only_told.output
     assert only_told.changed == 0
     assert [sorted(document) for document in posted[1:]] == [
-        ["findings", "spec", "verdict"], ["cluster", "schema_version", "subject", "text"]
+        ["findings", "spec", "text", "verdict"], ["cluster", "schema_version", "subject", "text"]
     ]  # fmt: skip
+    # a URL that lets anybody post is never shown, neither where it can't be told
+    deaf = "http://127.0.0.1:1/secret-of-the-hook"
+    untold = play(DRIFT, cluster.file, "-vvv", variables=[*variables, f"drift_webhook={deaf}"])
+    assert untold.code == 2
+    assert untold.failed_task() == "Fail when the webhook was not told", untold.output
+    assert "Connection refused" in untold.output
+    assert "secret-of-the-hook" not in untold.output
     (message,) = mailbox.messages
     assert message["Subject"] == "kitestring drift: fail on localhost"
     assert cluster.spec.collections[0].name in message.get_payload()

@@ -27,6 +27,11 @@ LIFE: list[tuple[str, dict[str, Any]]] = [
     ("milvus_database", {"name": "other"}),
     ("milvus_collection", {"name": "made", "fields": FIELDS}),
     ("milvus_collection", {"name": "made", "properties": {"collection.ttl.seconds": 600}}),
+    (
+        "milvus_collection",
+        {"name": "whole", "fields": FIELDS, "partitions": ["p"], "loaded": False},
+    ),
+    ("milvus_collection", {"name": "whole", "state": "absent"}),
     ("milvus_index", FLAT),
     ("milvus_collection", {"name": "made", "partitions": ["p"], "loaded": True}),
     ("milvus_index", {**FLAT, "metric": "IP"}),
@@ -63,19 +68,38 @@ def test_each_object_is_made_changed_and_dropped(
     guarded: Path, play: PlayFor, tmp_path: Path
 ) -> None:
     tasks = [
-        {"name": f"{number} {module} {what}", f"kitestring.milvus.{module}": options, **more}
+        {
+            "name": f"{number} {module} {what}",
+            f"kitestring.milvus.{module}": options,
+            "register": f"{what}_{number}",
+            **more,
+        }
         for number, (module, options) in enumerate(LIFE)
         for what, more in ROUNDS
     ]
+    told = tmp_path / "told.json"
+    every = ", ".join(f"{t['register']!r}: {t['register']}" for t in tasks)
+    keep = {"dest": str(told), "content": f"{{{{ {{{every}}} | to_json }}}}"}
+    last = {"name": "Keep what was told", "ansible.builtin.copy": {"mode": "0600", **keep}}
     done = play(
-        playbook(tmp_path / "life.yml", tasks), guarded, "--diff", variables=[f"token={ROOT_TOKEN}"]
+        playbook(tmp_path / "life.yml", [*tasks, last]),
+        guarded,
+        "--diff",
+        variables=[f"token={ROOT_TOKEN}"],
     )
     assert done.code == 0, done.output
     assert PASSWORD not in done.output
     assert SECOND not in done.output
     changed = done.changed_tasks()
     expected = [t["name"] for t in tasks if not t["name"].endswith("again")]
-    assert changed == expected
+    assert changed == [*expected, last["name"]]
+    results = json.loads(told.read_text())
+    assert not [secret for secret in (PASSWORD, SECOND, ROOT_TOKEN) if secret in told.read_text()]
+    for number, (module, options) in enumerate(LIFE):
+        foretold, real, again = (results[f"{what}_{number}"] for what, _ in ROUNDS)
+        for key in ("before", "after", "differences", "diff"):
+            assert foretold[key] == real[key], (module, options, key)
+        assert again["before"] == again["after"], (module, options)
 
 
 def test_failures_say_what_kind_they_are(guarded: Path, play: PlayFor, tmp_path: Path) -> None:

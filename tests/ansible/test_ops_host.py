@@ -46,7 +46,8 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def host(wheels: Path, play: PlayFor, tmp_path: Path) -> PlayFor:
     """Runs the role with a pin; says what it told, and fails where it ends otherwise."""
     book = tmp_path / "host.yml"
-    tasks = [{"ansible.builtin.debug": {"msg": "interpreter={{ ops_host_interpreter }}"}}]
+    said = "interpreter={{ ops_host_interpreter }} ready={{ ops_host_ready }}"
+    tasks = [{"ansible.builtin.debug": {"msg": said}}]
     book.write_text(
         yaml.safe_dump(
             [
@@ -104,12 +105,16 @@ def test_check_mode_says_what_would_change_and_changes_nothing(
     spec = tmp_path / "spec.yaml"
     spec.write_text("version: 1\n")
     specs = [{"src": str(spec), "dest": str(tmp_path / "there.yaml")}]
-    assert host("1.0", "--check", ops_host_specs=specs).changed == 2
+    foretold = host("1.0", "--check", ops_host_specs=specs)
+    assert foretold.changed == 2
+    assert "ready=False" in foretold.output  # nothing that follows could be told
     assert not venv.exists()
     assert not (tmp_path / "there.yaml").exists()
 
-    host("1.0")
-    assert host("1.0", "--check").changed == 0
+    assert "ready=True" in host("1.0").output
+    again = host("1.0", "--check")
+    assert again.changed == 0
+    assert "ready=True" in again.output
     assert host("2.0", "--check").changed == 1
     assert installed(venv) == "1.0"
 

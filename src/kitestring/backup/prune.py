@@ -78,6 +78,7 @@ def prune(
     *,
     dry_run: bool = False,
     now: int | None = None,
+    coming: Sequence[BackupSummary] = (),
     on_event: OnEvent | None = None,
 ) -> PruneResult:
     """Marks and sweeps the backups of the spec's cluster by its retention.
@@ -86,6 +87,7 @@ def prune(
 
     Args:
         now: ms since the epoch.
+        coming: backups that will be there by then, of a dry run: the rules count them.
 
     Raises:
         BackupBusy: a backup or another prune runs.
@@ -96,7 +98,7 @@ def prune(
     catalog = open_catalog(loaded)
     at = int(time.time() * 1000) if now is None else now
     if dry_run:
-        return _Run(loaded, catalog, None, at, tell).run()
+        return _Run(loaded, catalog, None, at, tell, coming).run()
     with stoppable(), held(catalog.store, "a prune") as lock:
         for line in catalog.sweep_partials():
             tell(line)
@@ -121,9 +123,16 @@ class _Run:
     """One prune; without a lock a dry one."""
 
     def __init__(
-        self, loaded: LoadedSpec, catalog: Catalog, lock: Lock | None, now: int, tell: OnEvent
+        self,
+        loaded: LoadedSpec,
+        catalog: Catalog,
+        lock: Lock | None,
+        now: int,
+        tell: OnEvent,
+        coming: Sequence[BackupSummary] = (),
     ) -> None:
         self.loaded, self.catalog, self.lock, self.now, self.tell = loaded, catalog, lock, now, tell
+        self.coming = coming
         self.retention = loaded.spec.backup.retention if loaded.spec.backup else None
         self.grace = self.retention.grace if self.retention else GRACE
         self.cluster = loaded.spec.cluster.name
@@ -170,7 +179,8 @@ class _Run:
         unread: dict[str, str] = {}
         while True:
             known = [replace(s, readable=s.readable and s.id not in unread) for s in mine.values()]
-            decisions = self._decide(known, drills)
+            decided = self._decide([*known, *self.coming], drills)
+            decisions = tuple(d for d in decided if d.id in mine)
             stay = [mine[d.id] for d in decisions if d.keep]
             unkept = [mine[d.id] for d in decisions if not d.keep]
             waiting = [s for s in unkept if self._ends(s) > self.now]

@@ -98,13 +98,18 @@ def discard(source: LoadedSpec, space: Space) -> None:
         space.discard(kube, target_bundle(target.spec))
 
 
-def _target(source: LoadedSpec, space: Space, size: int) -> LoadedSpec:
+def require_deployment(source: LoadedSpec) -> None:
+    """Raises DrillRefused where the spec has no `deployment`."""
     if source.spec.deployment is None:
         raise DrillRefused(
             f"{source.file} has no `deployment`: nothing says what the drill's server on "
             "Kubernetes would be",
             hint="describe it in the spec, or drill without --target kubernetes",
         )
+
+
+def _target(source: LoadedSpec, space: Space, size: int) -> LoadedSpec:
+    require_deployment(source)
     spec = target_spec(source.spec, space.name, size, there=space.kept)
     return dataclasses.replace(source, spec=spec)
 

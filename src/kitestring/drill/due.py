@@ -80,20 +80,26 @@ def ensure_drill(
     """
     from kitestring.backup.drill_history import open_history
 
-    due = drill_due(loaded, open_history(loaded).summaries(), time.time(), max_age)
+    history = open_history(loaded)
+    due = drill_due(loaded, history.summaries(), time.time(), max_age)
     if force and not due.due:
         due = DrillDue(True, "asked for", due.newest)
-    if not due.due or dry_run:
+    if not due.due:
+        return due, None
+    named = loaded.spec.day2.drill
+    other = named.target_spec if target is None else None
+    given = load(loaded.resolve(other)) if other is not None else None
+    on_kubernetes = (target or named.target) == "kubernetes"
+    if dry_run:  # what would be refused is refused; the backup may still be made before
+        history.check_writable()
+        if on_kubernetes:
+            from kitestring.drill.deployed import require_deployment
+
+            require_deployment(loaded)
         return due, None
     from kitestring.drill.run import run_drill
 
-    named = loaded.spec.day2.drill
-    other = named.target_spec if target is None else None
     record = run_drill(
-        loaded,
-        backup="latest",
-        target=load(loaded.resolve(other)) if other is not None else None,
-        on_kubernetes=(target or named.target) == "kubernetes",
-        on_event=on_event,
+        loaded, backup="latest", target=given, on_kubernetes=on_kubernetes, on_event=on_event
     )
     return due, record

@@ -15,13 +15,15 @@ from pydantic import ValidationError
 from kitestring.clients.milvus.way import way_of
 from kitestring.errors import EnforceRefused, UsageError
 from kitestring.objects.access import CHECK
-from kitestring.objects.base import Difference, Kind, Props, Server, Session
+from kitestring.objects.base import Difference, Kind, Props, Server, Session, refuse_missing
 from kitestring.objects.declare import declared_objects
 from kitestring.objects.kinds import KINDS
 from kitestring.objects.session import LiveSession
 from kitestring.spec.loaded import LoadedSpec
 from kitestring.spec.models import Column
 
+_NEW = ("it was not there",)
+_UNSAID = {"collection": "fields", "user": "password"}  # without which none can be made
 _HIDDEN = frozenset({"connection", "password", CHECK})  # never shown
 
 
@@ -34,6 +36,7 @@ class KeptObject:
     before: Props | None
     after: Props | None
     differences: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()  # of a dry run: without what a real one would fail
 
     @property
     def changed(self) -> bool:
@@ -101,8 +104,7 @@ def keep_object(
     if password is not None:
         given["password"] = {"given": True}
     session = session or SpecSession(loaded, password=password)
-    # what comes from the spec's declaration already is whole
-    wanted = given if "connection" in given else {**_declared(loaded, one, given), **given}
+    wanted = with_declared(loaded, one, given)
     found = one.find(session, wanted)
     if not present:
         return _absent(one, session, found, one.identity(wanted), allow_data_loss, dry_run)
@@ -113,19 +115,33 @@ def keep_object(
     return _kept(one, session, wanted, found, allow_data_loss, dry_run)
 
 
+def with_declared(loaded: LoadedSpec, kind: Kind, given: Props) -> dict[str, Any]:
+    """What is given of an object, over what the spec declares of it."""
+    if "connection" in given:  # what comes from the declaration already is whole
+        return dict(given)
+    return {**_declared(loaded, kind, given), **given}
+
+
 def _made(kind: Kind, session: Session, wanted: dict[str, Any], dry_run: bool) -> KeptObject:
     identity = kind.identity(wanted)
-    _refuse_wrong(kind, wanted)
-    if "fields" not in wanted and kind.name == "collection":
-        raise UsageError(
-            f"there is no collection `{identity}`, and nothing says what its schema is",
-            hint="give its `fields`, or write it into the spec",
-            subject=identity,
-        )
+    unsaid = _UNSAID.get(kind.name, "")
+    if unsaid in wanted or not unsaid:
+        _refuse_wrong(kind, wanted)
+        warnings = _ready(kind, session, wanted, dry_run)
+    else:
+        said = f"there is no {kind.name} `{identity}`, and nothing says its `{unsaid}`"
+        if not dry_run:
+            hint = f"give its `{unsaid}`, or write it into the spec"
+            raise UsageError(said, hint=hint, subject=identity)
+        _refuse_wrong(kind, wanted, dict.fromkeys(kind.key))
+        # of a whole play, a task before this one may be going to make it
+        return KeptObject(kind.name, identity, None, _shown(wanted), _NEW, (said,))
+    if kind.name == "load state":  # foretold of a collection that is not there yet
+        wanted.setdefault("replicas", 1)
     kind.settle(session, {}, wanted)
     if not dry_run:
         kind.make(session, wanted)
-    return KeptObject(kind.name, identity, None, _shown(wanted), ("it was not there",))
+    return KeptObject(kind.name, identity, None, _shown(wanted), _NEW, warnings)
 
 
 def _kept(
@@ -145,6 +161,7 @@ def _kept(
     replacing = [d for d in differences if d.replaces]
     if replacing and not allow_data_loss:
         _refuse_loss(kind, session, found, replacing)
+    warnings = _ready(kind, session, wanted, dry_run) if differences else ()
     if differences and not replacing:
         kind.refuse(session, wanted, differences)
     if not dry_run and replacing:
@@ -154,7 +171,19 @@ def _kept(
         kind.change(session, wanted, found, differences)
     after = wanted if differences else found
     said = tuple(str(d) for d in differences)
-    return KeptObject(kind.name, kind.identity(wanted), _shown(found), _shown(after), said)
+    return KeptObject(
+        kind.name, kind.identity(wanted), _shown(found), _shown(after), said, warnings
+    )
+
+
+def _ready(kind: Kind, session: Session, wanted: Props, dry_run: bool) -> tuple[str, ...]:
+    """What is missing on the server: refused, or in a dry run only told, because a task before
+    this one may be going to make it."""
+    if not dry_run:
+        refuse_missing(kind, session, wanted)
+        return ()
+    missing = kind.missing(session, wanted)
+    return (missing,) if missing else ()
 
 
 def _absent(
@@ -167,6 +196,7 @@ def _absent(
 ) -> KeptObject:
     if found is None:
         return KeptObject(kind.name, identity, None, None)
+    _refuse_wrong(kind, found, dict.fromkeys(kind.key))  # such as the role `admin`
     if not allow_data_loss:
         _refuse_loss(kind, session, found, [])
     if not dry_run:

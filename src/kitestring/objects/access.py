@@ -10,7 +10,16 @@ from typing import Any, ClassVar
 
 from kitestring.errors import KubernetesError, MilvusError, ProvisionRefused, SecretMissing
 from kitestring.model.access import Privilege
-from kitestring.objects.base import Difference, Kind, Props, Session, common, moved
+from kitestring.objects.base import (
+    Difference,
+    Kind,
+    Props,
+    Session,
+    common,
+    moved,
+    no_database,
+    refuse_missing,
+)
 
 CHECK = "password_check"  # a salted hash: all that the state knows of a password
 BUILT_IN = ("admin", "public")
@@ -69,6 +78,7 @@ class User(Kind):
 
     def make(self, session: Session, wanted: Props) -> None:
         admin, name = session.server().admin, wanted["name"]
+        refuse_missing(self, session, wanted)
         admin.create_user(name, session.password(wanted["password"]))
         for role in wanted.get("roles") or ():
             admin.give_role(name, role)
@@ -77,11 +87,15 @@ class User(Kind):
         self, session: Session, wanted: Props, found: Props, differences: Sequence[Difference]
     ) -> None:
         admin, name = session.server().admin, wanted["name"]
+        refuse_missing(self, session, wanted)
         if any(d.what == "password" for d in differences):
             password = session.password(wanted["password"])
             try:  # a superuser of newer servers need not know the old one
                 admin.change_password(name, password, password)
-            except MilvusError:
+            except MilvusError as error:
+                # a server looks at the new one first: what it refuses, it would not create either
+                if "old password" not in error.message.lower():
+                    raise
                 admin.drop_user(name)
                 admin.create_user(name, password)
         expected, there = set(wanted.get("roles") or ()), set(admin.roles_of(name) or ())
@@ -89,6 +103,11 @@ class User(Kind):
             admin.give_role(name, role)
         for role in sorted(there - expected):
             admin.take_role(name, role)
+
+    def missing(self, session: Session, wanted: Props) -> str:
+        roles = set(wanted.get("roles") or ())
+        unknown = roles - set(session.server().admin.list_roles()) if roles else set()
+        return f"there is no role {_listed(f'`{r}`' for r in unknown)}" if unknown else ""
 
     def drop(self, session: Session, props: Props) -> None:
         session.server().admin.drop_user(props["name"])
@@ -180,10 +199,20 @@ class Grant(Kind):
         admin, role = session.server(wanted["database"]).admin, wanted["role"]
         expected = privileges_from(wanted.get("grants") or ())
         there = admin.privileges(role)
-        for privilege in sorted(expected - there):
-            admin.grant(role, privilege)
+        granted = []
+        try:
+            for privilege in sorted(expected - there):
+                admin.grant(role, privilege)
+                granted.append(privilege)
+        except MilvusError:  # a privilege that the server does not know: all of it, or nothing
+            for privilege in granted:
+                admin.revoke(role, privilege)
+            raise
         for privilege in sorted(there - expected):
             admin.revoke(role, privilege)
+
+    def missing(self, session: Session, wanted: Props) -> str:
+        return no_database(session, wanted["database"])
 
     def drop(self, session: Session, props: Props) -> None:
         if self.find(session, props) is None:

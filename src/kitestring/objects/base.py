@@ -117,6 +117,10 @@ class Kind(ABC):
         """Raises MilvusError where the server, by its version, can't change in place what
         `differences` (none of which replaces) names."""
 
+    def missing(self, session: Session, wanted: Props) -> str:
+        """What has to be on the server before this can be made or changed, and is not."""
+        return ""
+
     @abstractmethod
     def drop(self, session: Session, props: Props) -> None:
         """Drops it; does nothing where it is gone."""
@@ -136,6 +140,27 @@ class Kind(ABC):
     def effect(self, differences: Sequence[Difference]) -> str:
         """What users of the server notice of a change in place; empty for nothing."""
         return ""
+
+
+def refuse_missing(kind: Kind, session: Session, wanted: Props) -> None:
+    """Raises ProvisionRefused where something is missing; nothing was touched then."""
+    if missing := kind.missing(session, wanted):
+        raise ProvisionRefused(
+            missing, hint="make that first, or correct its name", subject=kind.identity(wanted)
+        )
+
+
+def no_database(session: Session, name: str) -> str:
+    """That it is not there; empty where it is."""
+    return "" if session.has_database(name) else f"there is no database `{name}`"
+
+
+def no_collection(session: Session, database: str, name: str) -> str:
+    """That it, or its database, is not there; empty where it is."""
+    if gone := no_database(session, database):
+        return gone
+    there = session.server(database).has_collection(name)
+    return "" if there else f"there is no collection `{name}`"
 
 
 def common(props: Props) -> dict[str, Any]:

@@ -20,6 +20,8 @@ from kitestring.objects.base import (
     Session,
     common,
     moved,
+    no_collection,
+    no_database,
 )
 
 _DYNAMIC = "$meta"  # some servers list it among the fields
@@ -95,6 +97,8 @@ class Collection(Kind):
             yield "fields", "exactly one field has to be the primary key"
         if not schema.vectors:
             yield "fields", "a collection needs a vector field"
+        if int(props.get("shards", 1)) < 1:
+            yield "shards", "it has to be 1 or more"
 
     def differences(self, wanted: Props, found: Props) -> list[Difference]:
         return [
@@ -183,6 +187,9 @@ class Collection(Kind):
         if added and not adds_fields(version):
             raise cannot_add(version, wanted["name"], added)
 
+    def missing(self, session: Session, wanted: Props) -> str:
+        return no_database(session, wanted["database"])
+
     def drop(self, session: Session, props: Props) -> None:
         if session.has_database(props["database"]):
             server = session.server(props["database"])
@@ -226,6 +233,9 @@ class Partition(Kind):
         self, session: Session, wanted: Props, found: Props, differences: Sequence[Difference]
     ) -> None:
         """There is nothing about a partition that could change."""
+
+    def missing(self, session: Session, wanted: Props) -> str:
+        return no_collection(session, wanted["database"], wanted["collection"])
 
     def drop(self, session: Session, props: Props) -> None:
         if self.find(session, props) is not None:

@@ -19,6 +19,7 @@ from kitestring.objects.base import (
     Session,
     common,
     moved,
+    no_collection,
 )
 from kitestring.objects.groups import place, spread
 from kitestring.spec.models import IndexSpec
@@ -98,6 +99,14 @@ class IndexOn(Kind):
         if info.replicas:
             server.load(name, replicas=info.replicas, groups=info.resource_groups)
 
+    def missing(self, session: Session, wanted: Props) -> str:
+        info = _described(session, wanted)
+        if info is None:
+            return no_collection(session, wanted["database"], wanted["collection"])
+        fields = {field.name for field in info.schema.fields}
+        known = info.schema.dynamic or wanted["field"] in fields
+        return "" if known else f"`{info.name}` has no field `{wanted['field']}`"
+
     def drop(self, session: Session, props: Props) -> None:
         info = _described(session, props)
         have = _index_on(info, props["field"]) if info else None
@@ -117,6 +126,11 @@ class Load(Kind):
 
     name: ClassVar[str] = "load state"
     key: ClassVar[tuple[str, ...]] = ("database", "collection")
+
+    def problems(self, props: Props) -> Iterator[tuple[str, str]]:
+        yield from super().problems(props)
+        if int(props.get("replicas", 1)) < 1:
+            yield "replicas", "it has to be 1 or more"
 
     def differences(self, wanted: Props, found: Props) -> list[Difference]:
         if changed := moved(self, wanted, found):
@@ -184,6 +198,12 @@ class Load(Kind):
                 subject=name,
             ) from None
 
+    def missing(self, session: Session, wanted: Props) -> str:
+        info = _described(session, wanted)
+        if info is None:
+            return no_collection(session, wanted["database"], wanted["collection"])
+        return "" if info.indexes or not wanted.get("loaded") else unindexed(info.name)
+
     def drop(self, session: Session, props: Props) -> None:
         info = _described(session, props)
         if info is not None and info.load_state != "NotLoad":
@@ -194,6 +214,11 @@ class Load(Kind):
         if "replicas" in changed:
             return RELOADED
         return MOVED if GROUPS in changed else ""
+
+
+def unindexed(collection: str) -> str:
+    """Why a collection can't be loaded."""
+    return f"`{collection}` has no index yet: it can't be loaded"
 
 
 def _named(groups: Sequence[str]) -> str:
@@ -256,6 +281,9 @@ class Alias(Kind):
         self, session: Session, wanted: Props, found: Props, differences: Sequence[Difference]
     ) -> None:
         session.server(wanted["database"]).move_alias(wanted["collection"], wanted["name"])
+
+    def missing(self, session: Session, wanted: Props) -> str:
+        return no_collection(session, wanted["database"], wanted["collection"])
 
     def drop(self, session: Session, props: Props) -> None:
         found = self.find(session, props)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from kitestring.drill.due import drill_due, ensure_drill
-from kitestring.errors import UsageError
+from kitestring.errors import DrillRefused, UsageError
 from kitestring.model.drill import DrillSummary
 from kitestring.spec.load import load
 
@@ -89,3 +89,14 @@ def test_a_due_drill_goes_where_the_spec_says(
     ensure_drill(load(tmp_path / "one.yaml"), max_age=60, target=asked)
     assert told["on_kubernetes"] == kubernetes
     assert (told["target"] and told["target"].spec.cluster.name) == other
+
+
+def test_a_dry_run_refuses_what_a_drill_would_refuse(tmp_path: Path) -> None:
+    file = tmp_path / "cluster.yaml"
+    described = SPEC.format(name="dry", drill="{}")
+    file.write_text(described)
+    assert ensure_drill(load(file), max_age=60, target="kubernetes", dry_run=True)[0].due
+    file.write_text("".join(x for x in described.splitlines(True) if "deployment" not in x))
+    assert ensure_drill(load(file), max_age=60, dry_run=True)[0].due
+    with pytest.raises(DrillRefused, match="has no `deployment`"):
+        ensure_drill(load(file), max_age=60, target="kubernetes", dry_run=True)

@@ -11,6 +11,7 @@ from kitestring.backup.catalog import open_catalog
 from kitestring.backup.verify import VerifyResult
 from kitestring.clients.store.local import LocalStore
 from kitestring.enforce.backups import keep_backups
+from kitestring.errors import ServerUnreachable
 from kitestring.spec.load import load
 from tests.unit.backup.conftest import SCHEMA, FakeServer
 
@@ -91,3 +92,21 @@ def test_a_damaged_new_backup_removes_no_older_one(loaded, monkeypatch):
     assert (kept.exit_code, kept.problems, kept.pruned) == (2, ("an object is missing",), None)
     left = {s.id: s.marked_at for s in open_catalog(loaded).summaries()}
     assert left[older] is None
+
+
+def test_a_dry_run_counts_the_backup_that_would_be_made(loaded):
+    older = keep_backups(loaded).made.id
+    foretold = keep_backups(loaded, force=True, dry_run=True)
+    assert foretold.pruned.marked == (older,)
+    assert [s.marked_at for s in open_catalog(loaded).summaries()] == [None]
+    done = keep_backups(loaded, force=True)
+    assert done.pruned.marked == foretold.pruned.marked
+
+
+def test_a_dry_run_fails_where_no_server_answers(loaded, monkeypatch):
+    def connect(_loaded):
+        raise ServerUnreachable("no Milvus answers at http://127.0.0.1:19530")
+
+    monkeypatch.setattr("kitestring.clients.milvus.connect.connect", connect)
+    with pytest.raises(ServerUnreachable):
+        keep_backups(loaded, dry_run=True)

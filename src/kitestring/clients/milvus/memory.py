@@ -313,6 +313,7 @@ class MemoryAdmin:
 
     def create_user(self, name: str, password: str) -> None:
         self._did("create_user", name)
+        _refuse_short(password)
         if name in self._cluster.passwords:
             raise MilvusError(f"user already exists: {name}")
         self._cluster.passwords[name] = password
@@ -320,6 +321,7 @@ class MemoryAdmin:
 
     def change_password(self, name: str, old: str, new: str) -> None:
         self._did("change_password", name)
+        _refuse_short(new)
         if self._cluster.passwords.get(name) != old:
             raise MilvusError(f"old password not correct for {name}")
         self._cluster.passwords[name] = new
@@ -374,3 +376,8 @@ class MemoryAdmin:
 
     def _did(self, *what: str) -> None:
         self._cluster.calls.append(what)
+
+
+def _refuse_short(password: str) -> None:
+    if len(password) < 6:
+        raise MilvusError(f"invalid password length {len(password)}: 6 to 72 characters")

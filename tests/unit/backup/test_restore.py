@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,7 +16,8 @@ import pytest
 from kitestring.backup.batches import plan_batches
 from kitestring.backup.catalog import open_catalog
 from kitestring.backup.create import create_backup
-from kitestring.backup.restore import STAGING, RestoreResult, RestoreTarget, restore
+from kitestring.backup.restore import RestoreResult, RestoreTarget, restore
+from kitestring.backup.staging import STAGING, claim
 from kitestring.errors import (
     BackupDamaged,
     MilvusError,
@@ -290,6 +293,23 @@ def test_what_a_killed_restore_has_staged_is_swept_after_a_week(
     server.store.put(young, b"1")
     go(rename={"docs": "copy"})
     assert staged(server) == [young]
+
+
+def test_what_a_killed_restore_of_this_host_has_staged_goes_with_the_next(
+    server: Any, go: Callable[..., RestoreResult]
+) -> None:
+    dead, alive, elsewhere = (f"{STAGING}/{n}-{time.time_ns():x}" for n in ("d", "a", "e"))
+    for folder in (dead, alive, elsewhere):
+        server.store.put(f"{folder}/a/b", b"1")
+        claim(server.store, folder)
+    gone = {"pid": 2**22 + 1, "started": 1.0, "host": socket.gethostname()}
+    server.store.put(f"{dead}/owner.json", json.dumps(gone).encode())
+    gone["host"] = "another"
+    server.store.put(f"{elsewhere}/owner.json", json.dumps(gone).encode())
+    go(rename={"docs": "copy"})
+    assert {key.rpartition("/")[0] for key in staged(server)} == {
+        alive, elsewhere, f"{alive}/a", f"{elsewhere}/a",
+    }  # fmt: skip
 
 
 def test_a_backup_of_segments_needs_the_store_of_the_target(

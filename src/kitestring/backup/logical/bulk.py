@@ -8,7 +8,6 @@ inserted.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
+from kitestring.backup import staging
 from kitestring.backup.interrupts import shielded
 from kitestring.backup.logical.rows import read_part
 from kitestring.backup.logical.source import in_threads
@@ -29,7 +29,6 @@ from kitestring.model.collection import CollectionInfo, Field, Schema
 from kitestring.segments.columns import ROW_ID_FIELD, TIMESTAMP_FIELD, dynamic_field
 from kitestring.segments.write import insert_log
 
-STAGING = "kitestring-restore"  # below the root path of the target's store
 TASK = 256 * 1024 * 1024  # bytes of one import, about
 THREADS = 2
 _TIMEOUT = 3600.0  # seconds without one import getting done
@@ -70,11 +69,12 @@ def import_parts(
         BackupDamaged, StoreError.
     """
     info = milvus.describe(name)
-    folder = join(root, STAGING, f"{name}-{time.time_ns():x}")
+    folder = staging.new_folder(root, name)
     rows = 0
     staged: list[str] = []
     running: dict[int, int] = {}  # task of the server -> rows
     try:
+        staging.claim(store, folder)
 
         def stage(task: _Task) -> tuple[_Task, int]:
             return task, _stage(pool, backup, task, store, folder, info, staged)
@@ -91,7 +91,7 @@ def import_parts(
         _await(milvus, name, running)
     finally:
         with shielded():
-            for key in staged:
+            for key in (*staged, join(folder, staging.OWNER)):
                 with suppress(KitestringError):
                     store.delete(key)
     return rows

@@ -5,8 +5,7 @@ staged files are removed.
 """
 
 from kitestring.backup.restore.run import restore
-from kitestring.backup.restore.stage import STAGING
 from kitestring.backup.restore.target import RestoreTarget
 from kitestring.model.restore import RestoreResult
 
-__all__ = ["STAGING", "RestoreResult", "RestoreTarget", "restore"]
+__all__ = ["RestoreResult", "RestoreTarget", "restore"]

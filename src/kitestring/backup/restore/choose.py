@@ -24,7 +24,8 @@ def parse_instant(text: str) -> int:
         ) from None
     if found.tzinfo is None:
         raise UsageError(
-            f"`{text}` does not say in which time zone", hint=f"{text}Z means UTC; +02:00 works too"
+            f"`{text}` does not say in which time zone",
+            hint=f"{found.isoformat()}Z means UTC; +02:00 works too",
         )
     return int(found.timestamp() * 1000)
 

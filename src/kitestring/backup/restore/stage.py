@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 
+from kitestring.backup import staging
 from kitestring.backup.batches import Batch, plan_batches
 from kitestring.clients.store.protocol import ObjectStore, join
 from kitestring.errors import (
@@ -17,21 +16,19 @@ from kitestring.errors import (
 )
 from kitestring.model.backup import BackupManifest, CollectionBackup, StoredObject
 
-STAGING = "kitestring-restore"  # below the root path of the target's store
 _THREADS = 8
-_ABANDONED = 7 * 86400.0  # seconds after which nobody can be at work in a staging folder
 
 
 class Staging:
-    """The folder of one restore: two restores of one backup do not meet."""
+    """The folder of one restore (see `kitestring.backup.staging`)."""
 
     def __init__(
         self, pool: ObjectStore, store: ObjectStore | None, root: str, manifest: BackupManifest
     ) -> None:
         self._pool, self._store = pool, store
-        self._top = join(root, STAGING)
+        self._root = root
         self._manifest = manifest
-        self._folder = f"{self._top}/{manifest.id}-{time.time_ns():x}"
+        self._folder = staging.new_folder(root, manifest.id)
         self._keys: list[str] = []
         self.batches: dict[str, list[Batch]] = {}
 
@@ -64,7 +61,7 @@ class Staging:
         if not moves:
             return
         store = self.store
-        self._keys = [key for _, key in moves]
+        self._keys = [*(key for _, key in moves), staging.claim(store, self._folder)]
         with ThreadPoolExecutor(_THREADS, "restore") as executor:
             try:
                 for _ in executor.map(lambda move: self._copy(store, *move), moves):
@@ -87,14 +84,9 @@ class Staging:
                 yield f"a staged file could not be removed: {error.message}"
 
     def sweep(self) -> None:
-        """Removes the folders of restores that were killed a week ago or more."""
-        if self._store is None:
-            return
-        with suppress(KitestringError):
-            for info in list(self._store.list(f"{self._top}/")):
-                folder = info.key[len(self._top) + 1 :].partition("/")[0]
-                if time.time() - _begun(folder) > _ABANDONED:
-                    self._store.delete(info.key)
+        """Removes what restores that were killed have staged."""
+        if self._store is not None:
+            staging.sweep(self._store, self._root)
 
     def _copy(self, store: ObjectStore, stored: StoredObject, key: str) -> None:
         try:
@@ -110,11 +102,3 @@ class Staging:
             hint="restore another backup; `kitestring backup verify` checks them",
             subject=stored.key,
         )
-
-
-def _begun(folder: str) -> float:
-    """Seconds since the epoch of a staging folder's name; now where it is not one of ours."""
-    try:
-        return int(folder.rpartition("-")[2], 16) / 1e9
-    except ValueError:
-        return time.time()

@@ -313,12 +313,12 @@ def test_a_killed_restore_leaves_no_half_collection_under_its_name(
     assert killed.returncode == -signal.SIGKILL
     (half,) = (n for n in server.list_collections() if n.startswith(f"{name}_copy"))
     assert half.startswith(f"{name}_copy_restoring_")
-    left = {p for p in staged.rglob("*") if p.is_file()}
+    assert {p for p in staged.rglob("*") if p.is_file()}
 
     assert run(cli, asked, "kitestring") == 0
     assert f"`{half}` is half of `{name}_copy`" in capsys.readouterr().out
     assert server.count(f"{name}_copy") == 200
-    assert {p for p in staged.rglob("*") if p.is_file()} == left  # a week later they go
+    assert not {p for p in staged.rglob("*") if p.is_file()}
 
 
 def test_a_plan_tells_space_names_and_an_rto_from_past_drills(

@@ -121,6 +121,9 @@ def detect(
             away in the middle. There is no report then.
         KubernetesError: only infrastructure was asked for, and it could not be observed.
     """
+    from kitestring.clients.kube.connect import with_flags
+
+    loaded = with_flags(loaded, context, kubeconfig)
     chosen = applicable(loaded, only, without)
     wants_infra = any(check.info.family == INFRA for check in chosen)
     wants_milvus = any(check.info.family != INFRA for check in chosen)

@@ -249,6 +249,8 @@ def test_names_that_yaml_takes_for_something_else_stay_text(render: Render) -> N
         {"fullnameOverride": "Kite"},
         {"state": {"size": "20 GB"}},
         {"jobs": {"drift": {"deadline": 0}}},
+        {"tls": None},
+        {"drills": None},
         {"jobs": {"drift": {"retries": -1}}},
         {"jobs": {"drift": {"schedule": "at noon"}}},
     ],

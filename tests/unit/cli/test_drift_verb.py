@@ -185,3 +185,10 @@ def test_a_baseline_is_written_and_used(spec_from, observed, clean, capsys, tmp_
     assert kitestring("drift", "--spec", spec, "--baseline", file) == 2
     assert kitestring("drift", "--spec", spec, "--baseline", tmp_path / "none.json") == 1
     assert "there is no baseline" in capsys.readouterr().err
+
+
+def test_a_kubeconfig_that_is_named_is_that_of_milvus_too(tmp_path, capsys):
+    """Not one cluster's objects and another one's Milvus in one report."""
+    spec, missing = ROOT / "infra" / "clusters" / "dev.yaml", tmp_path / "kubeconfig"
+    assert kitestring("drift", "--spec", spec, "--no-rows", "--kubeconfig", missing) == 1
+    assert f"there is no kubeconfig: {missing}" in capsys.readouterr().err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 from kitestring.clients.kube.client import KubeClient
@@ -70,6 +71,25 @@ def connect_for(
     if named is not None and context is None:
         context = named.context
     return connect(context, kubeconfig)
+
+
+def with_flags(
+    loaded: LoadedSpec, context: str | None = None, kubeconfig: str | None = None
+) -> LoadedSpec:
+    """The spec with its `connection.kubernetes` as flags say: Milvus is then reached in the very
+    cluster that is looked at."""
+    named = loaded.spec.connection.kubernetes
+    said = {
+        "context": context,
+        "kubeconfig": str(Path(kubeconfig).expanduser().absolute()) if kubeconfig else None,
+    }
+    update = {key: value for key, value in said.items() if value is not None}
+    if named is None or not update:
+        return loaded
+    connection = loaded.spec.connection.model_copy(
+        update={"kubernetes": named.model_copy(update=update)}
+    )
+    return replace(loaded, spec=loaded.spec.model_copy(update={"connection": connection}))
 
 
 def _load(configuration: object, files: str, context: str | None) -> tuple[str, str]:

@@ -13,11 +13,13 @@ A fault whose check the spec has nothing for is told as such and left out.
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 
+from kitestring.backup.catalog import open_catalog
 from kitestring.clients.embedder import make_embedder
 from kitestring.clients.milvus.client import wait_until
 from kitestring.ingest.write import content_hash
@@ -263,9 +265,12 @@ def edited_timer(site: Site, _: int) -> Iterator[Planted]:
 
 @fault("stale backup", "backup.too-old", rows=False)
 def stale_backup(site: Site, _: int) -> Iterator[Planted]:
-    """The backup grows no older at will: the objective is made shorter than its age."""
-    often = {"backup": {"every": "1s"}}
-    yield Planted(1, site.variant(objectives={"rpo": "1s", "rto": "1h"}, day2=often))
+    """The objective is made the shortest that a schedule can keep; the backup has to be older."""
+    newest = max(made.boundary for made in open_catalog(site.loaded).summaries())
+    while time.time() * 1000 - newest <= 61_000:
+        time.sleep(1)
+    often = {"backup": {"every": "1m"}}
+    yield Planted(1, site.variant(objectives={"rpo": "1m", "rto": "1h"}, day2=often))
 
 
 def _index(site: Site, index: Index, drop: str = "") -> None:

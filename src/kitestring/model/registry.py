@@ -51,6 +51,8 @@ class Registry:
     def without_member(self, name: str) -> Registry:
         """The registry without a collection. A family of one is none: the spec says it all."""
         left = (replace(f, members=tuple(m for m in f.members if m != name)) for f in self.families)
-        known = {k: v for k, v in self.collections.items() if k != name}
         families = tuple(family for family in left if len(family.members) > 1)
+        # what is in none may be made anew, by another model
+        members = {member for family in families for member in family.members}
+        known = {k: v for k, v in self.collections.items() if k in members}
         return replace(self, collections=known, families=families)

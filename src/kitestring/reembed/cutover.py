@@ -93,6 +93,10 @@ def cutover(
         ):
             leases.enter_context(work.ledger.run(operation.source))
             operation = save(loaded, operation, shadow_id=work.copier.shadow.id)
+            if operation.state == SWITCHING and not _any_moved(milvus, operation):
+                # as long as clients are on the old one, it can still become another
+                point_at(loaded, operation, operation.source)
+                operation = save(loaded, operation, state=READY)
             if operation.state == ROLLED_BACK or work.journal.fresh:
                 operation = copy(loaded, milvus, operation, work, tell)
             lag = work.catch_up()
@@ -108,6 +112,10 @@ def cutover(
                 operation = save(loaded, operation, state=SWITCHING)
             digests = renewed_digests(loaded, work.ledger, change, work.copier.source.schema)
             return CutoverReport(_switch(loaded, milvus, operation, work, digests), 0)
+
+
+def _any_moved(milvus: Milvus, operation: Operation) -> bool:
+    return any(milvus.alias_owner(a) == operation.shadow for a in operation.aliases)
 
 
 def _gates(

@@ -15,6 +15,7 @@ from kitestring.model.digest import DigestBuilder
 from kitestring.model.finding import Verdict
 from kitestring.model.reembed import Gate
 from kitestring.recall.exact import summarise
+from kitestring.reembed.again import vectors_gate
 from kitestring.reembed.ask import (
     Asked,
     Questions,
@@ -68,6 +69,7 @@ def measure(
     before = _read(loaded, milvus, copier.source.name, columns, old)
     after = _read(loaded, milvus, copier.shadow.name, columns, new)
     gates = _row_gates(before, after, copier, embedder.label)
+    gates.append(vectors_gate(milvus, embedder, copier, journal))
     if old is None or new is None or found is None:
         verdict = Verdict.INCONCLUSIVE if rows else Verdict.PASS
         reason = asked if isinstance(asked, str) else ""
@@ -187,17 +189,8 @@ def _answer_gates(
             f"exact answers that both models have, of {k}",
         )
     )
-    if found.golden and columns.doc_id:
-        had, has = (hit_rate(milvus, one, columns, found.golden) for one in (old, new))
-        gates.append(
-            Gate(
-                "hits",
-                f"at least {max(0.0, had - held.hits_lost):.3f}",
-                f"{has:.3f}; old model {had:.3f}",
-                _verdict(has >= had - held.hits_lost - 1e-9),
-                f"golden queries with a relevant document among {k}",
-            )
-        )
+    if found.golden:
+        gates.append(_hits(milvus, change, columns, old, new, found))
     past, present = medians(milvus, old, new)
     gates.append(
         Gate(
@@ -209,6 +202,30 @@ def _answer_gates(
         )
     )
     return gates
+
+
+def _hits(
+    milvus: Milvus, change: Change, columns: Columns, old: Asked, new: Asked, found: Questions
+) -> Gate:
+    def unmeasured(why: str) -> Gate:
+        return Gate("hits", "", "not measured", Verdict.INCONCLUSIVE, why)
+
+    if not columns.doc_id:
+        return unmeasured("rows do not name their document: name the field in `fields.doc_id`")
+    had, has = (hit_rate(milvus, one, columns, found.golden) for one in (old, new))
+    if not had and not has:
+        return unmeasured(
+            "neither model finds a relevant document for any golden query: `relevant` names "
+            "documents of another collection, or that are gone"
+        )
+    least = had - change.wanted.reembed.hits_lost
+    return Gate(
+        "hits",
+        f"at least {max(0.0, least):.3f}",
+        f"{has:.3f}; old model {had:.3f}",
+        _verdict(has >= least - 1e-9),
+        f"golden queries with a relevant document among {new.probe.k}",
+    )
 
 
 def _verdict(met: bool) -> Verdict:

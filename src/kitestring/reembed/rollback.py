@@ -71,7 +71,6 @@ def rollback(
         if operation.state in (SWITCHING, CUT_OVER, RETURNING):
             operation = _returned(loaded, milvus, operation, start)
             seconds = operation.rollback_seconds
-            _doubt(loaded, operation)
             with open_ledger(loaded, create=False) as ledger:
                 ingested = _ingested(ledger, operation)
         early = operation.state in (*BEFORE_CUTOVER, DISCARDING)
@@ -90,6 +89,7 @@ def _returned(loaded: LoadedSpec, milvus: Milvus, operation: Operation, start: f
             subject=operation.source,
         )
     operation = save(loaded, operation, state=RETURNING)
+    _doubt(loaded, operation)
     move_aliases(milvus, operation, operation.source)
     point_at(loaded, operation, operation.source)
     seconds = time.perf_counter() - start

@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 
 import pyarrow as pa
 
-from kitestring.clients.milvus.filters import literal
+from kitestring.clients.milvus.filters import among, every, within
 from kitestring.clients.milvus.protocol import Milvus
 from kitestring.clients.store.connect import open_segment_store
 from kitestring.clients.store.protocol import ObjectStore
@@ -92,13 +92,14 @@ def by_keys(
     milvus: Milvus, info: CollectionInfo, columns: Sequence[str], keys: Sequence[str | int]
 ) -> Iterator[tuple[pa.RecordBatch, str]]:
     """The rows of some keys as they are now, by partition, over the API."""
-    listed = ", ".join(literal(key) for key in keys)
+    if not keys:
+        return
     for partition in _asked(info):
         batch = milvus.columnar.page(
             info.name,
             info.schema,
             list(columns),
-            f"{info.schema.primary.name} in [{listed}]",
+            among(info.schema.primary.name, keys),
             partition=partition,
         )
         if batch.num_rows:
@@ -125,9 +126,8 @@ def _pages(
     milvus: Milvus, info: CollectionInfo, columns: Sequence[str]
 ) -> Iterator[tuple[pa.RecordBatch, str]]:
     key = info.schema.primary
-    every = f'{key.name} >= ""' if key.type != "INT64" else f"{key.name} < 0 or {key.name} >= 0"
     for partition in _asked(info):
-        expression = every
+        expression = every(key.name, text=key.type != "INT64")
         while True:
             batch = milvus.columnar.page(
                 info.name, info.schema, list(columns), expression,
@@ -137,7 +137,7 @@ def _pages(
                 break
             yield batch, partition
             last = batch.column(key.name)[batch.num_rows - 1].as_py()
-            expression = f"{key.name} > {literal(last)}"
+            expression = within(key.name, last, None)
 
 
 def _by_key(info: CollectionInfo) -> bool:

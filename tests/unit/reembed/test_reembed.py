@@ -29,7 +29,7 @@ from kitestring.errors import (
 from kitestring.ingest.ledger import open_ledger
 from kitestring.ingest.search import search
 from kitestring.model.finding import Verdict
-from kitestring.model.reembed import DISCARDED, READY, ROLLED_BACK
+from kitestring.model.reembed import DISCARDED, READY, ROLLED_BACK, SWITCHING
 from kitestring.reembed import ask
 from kitestring.reembed import cutover as cutovers
 from kitestring.reembed.cutover import cutover
@@ -213,7 +213,8 @@ def test_without_golden_queries_stored_rows_are_asked(site: Site) -> None:
     report = cutover(site.loaded(), site.milvus, "docs")
     assert report.exit_code == 0
     assert "hits" not in verdicts(report)
-    assert "stored rows as queries" in report.operation.gates[4].reason
+    recall = next(gate for gate in report.operation.gates if gate.name == "recall")
+    assert "stored rows as queries" in recall.reason
 
 
 def test_a_cutover_waits_for_no_running_ingestion(site: Site) -> None:
@@ -480,3 +481,80 @@ def test_nothing_is_begun_on_what_is_nothing_to_run_on(site: Site) -> None:
     assert "serial, pool, ray" in raised.value.hint
     assert operation_for(site.loaded(), "docs") is None
     assert not site.milvus.has_collection("docs_v2")
+
+
+# --- what may not slip through
+
+
+def test_vectors_of_another_model_under_the_right_label_are_no_cutover(site: Site) -> None:
+    copied(site)
+    rows = site.milvus.rows("docs_v2")
+    turned = {key: list(reversed(row["embedding"])) for key, row in rows.items()}
+    for key in list(rows)[:2]:
+        rows[key]["embedding"] = turned[key]
+    report = cutover(site.loaded(), site.milvus, "docs")
+    assert report.exit_code == 2
+    assert {name for name, v in verdicts(report).items() if v is Verdict.FAIL} == {"vectors"}
+    gate = next(g for g in report.operation.gates if g.name == "vectors")
+    assert str(next(iter(sorted(list(rows)[:2])))) in gate.reason or list(rows)[1] in gate.reason
+    assert site.milvus.alias_owner("docs") == "docs_v1"
+
+
+def test_golden_queries_of_other_documents_prove_nothing(site: Site) -> None:
+    site.folder.joinpath("golden.yaml").write_text(
+        "version: 1\nqueries:\n  - {query: kites, relevant: [moved/kites.md]}\n"
+    )
+    copied(site)
+    report = cutover(site.loaded(), site.milvus, "docs")
+    assert report.exit_code == 3
+    assert verdicts(report)["hits"] is Verdict.INCONCLUSIVE
+    assert site.milvus.alias_owner("docs") == "docs_v1"
+
+
+def test_a_cutover_that_was_killed_before_the_alias_moved_asks_the_gates_again(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copied(site)
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(cutovers, "move_aliases", killed)
+        with pytest.raises(KeyboardInterrupt):
+            cutover(site.loaded(), site.milvus, "docs")
+    found = operation_for(site.loaded(), "docs")
+    assert found is not None
+    assert found.state == SWITCHING
+    stranger = {**site.milvus.rows("docs_v1")[next(iter(site.milvus.rows("docs_v1")))]}
+    site.milvus.rows("docs_v1")["stranger"] = {**stranger, "id": "stranger"}
+    site.milvus.partition["docs_v1", "stranger"] = "_default"
+    assert cutover(site.loaded(), site.milvus, "docs").exit_code == 0
+    assert "stranger" in site.milvus.rows("docs_v2")
+
+    rollback(site.loaded(), site.milvus, "docs")
+    with monkeypatch.context() as patched:
+        patched.setattr(cutovers, "move_aliases", killed)
+        with pytest.raises(KeyboardInterrupt):
+            cutover(site.loaded(), site.milvus, "docs")
+    site.edit("hits_lost: 1.0", "hits_lost: 1.0, overlap: 1.0")
+    assert cutover(site.loaded(), site.milvus, "docs").exit_code == 2
+    assert site.ingest().collection == "docs_v1"  # clients and ingestion are where they were
+
+
+@pytest.mark.parametrize("how", ["finished", "given up"])
+def test_resolve_believes_the_spec_once_a_re_embedding_has_ended(site: Site, how: str) -> None:
+    if how == "finished":
+        switched(site)
+        site.follow_cutover()
+        finish(site.loaded(), site.milvus, "docs", now=now_ms() + HOUR)
+        site.edit("    model: words@1", "    model: chars@1")
+        other = "chars@1"
+    else:
+        copied(site)
+        rollback(site.loaded(), site.milvus, "docs")
+        site.edit("    model: chars@1", "    model: words@1")
+        other = TO
+    name = site.loaded().spec.collections[0].name
+    found = resolve("docs", spec=site.loaded(), milvus=site.milvus)
+    assert (found.collection, found.model, found.source) == (name, other, "spec")

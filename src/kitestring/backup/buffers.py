@@ -37,7 +37,8 @@ class Buffers:
                 return region
         except IndexError:
             pass
-        return mmap.mmap(-1, -(-size // _STEP) * _STEP)
+        # private: a process that is forked off does not write into its parent's
+        return mmap.mmap(-1, -(-size // _STEP) * _STEP, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 
     def _give(self, region: mmap.mmap) -> None:
         if len(self._free) < self._keep:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 
 import pyarrow as pa
 import pytest
@@ -30,6 +31,17 @@ def test_memory_is_used_again_when_nothing_refers_to_it() -> None:
     again = buffers.take(SIZE - 1)
     assert len(again) == SIZE - 1
     assert bytes(again[:3]) == b"abc"  # the region of the first, as it was left
+
+
+def test_a_forked_process_does_not_write_into_its_parents_memory() -> None:
+    view = Buffers().take(SIZE)
+    view[:3] = b"abc"
+    child = os.fork()
+    if not child:
+        view[:3] = b"xyz"
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    assert bytes(view[:3]) == b"abc"
 
 
 def test_large_objects_are_read_whole_one_after_the_other() -> None:

@@ -126,6 +126,11 @@ def rows_text(count: int) -> str:
     return f"{count:,} row" if count == 1 else f"{count:,} rows"
 
 
+def number_of(count: int, what: str) -> str:
+    """`1 document`, `12,345 documents`."""
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
+
+
 def examples_text(keys: tuple[str, ...]) -> str:
     """A few keys, or nothing: ` (a, b, …)`."""
     if not keys:

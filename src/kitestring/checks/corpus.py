@@ -12,6 +12,7 @@ from kitestring.checks.base import (
     check,
     command,
     examples_text,
+    number_of,
     pairs,
 )
 from kitestring.model.corpus import CorpusSeen
@@ -56,7 +57,7 @@ def _told(
             continue
         tally: Tally = getattr(seen, kind)
         if tally.count:
-            number = f"{tally.count:,} document{'' if tally.count == 1 else 's'}"
+            number = number_of(tally.count, "document")
             yield Finding(
                 f"corpus.{name}",
                 Severity.FAIL,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kitestring.checks.base import LEDGER_THERE, check, command, examples_text, pairs
+from kitestring.checks.base import LEDGER_THERE, check, command, examples_text, number_of, pairs
 from kitestring.model.evidence import Evidence
 from kitestring.model.finding import Finding, Severity
 from kitestring.model.snapshot import Snapshot
@@ -28,10 +28,10 @@ def unfinished(loaded: LoadedSpec, snapshot: Snapshot) -> Iterator[Finding]:
                 UNFINISHED,
                 Severity.FAIL,
                 pair.subject,
-                f"{_number(begun.count, 'document')} begun by an ingestion and not wholly "
+                f"{number_of(begun.count, 'document')} begun by an ingestion and not wholly "
                 f"written{examples_text(begun.examples)}",
                 expected="0 documents",
-                observed=_number(begun.count, "document"),
+                observed=number_of(begun.count, "document"),
                 hint=again,
                 location=pair.locate(),
             )
@@ -40,17 +40,13 @@ def unfinished(loaded: LoadedSpec, snapshot: Snapshot) -> Iterator[Finding]:
                 UNFINISHED,
                 Severity.WARN,
                 pair.subject,
-                f"{_number(parked, 'dead letter')}: what could not be read or written",
+                f"{number_of(parked, 'dead letter')}: what could not be read or written",
                 expected="0 dead letters",
-                observed=_number(parked, "dead letter"),
+                observed=number_of(parked, "dead letter"),
                 hint=f"{loaded.state_dir}/dead-letters/{pair.spec.name}.jsonl says why; mend it "
                 f"and {again}",
                 location=pair.locate(),
             )
-
-
-def _number(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 CHECKS = (

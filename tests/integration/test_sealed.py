@@ -150,7 +150,8 @@ def test_a_wrong_identity_and_a_stranger_s_key_stop_everything(
     new_pair(spec.parent / "other", "signing")
     (spec.parent / "other/signing.pub").replace(keys / "signing.pub")
     capfd.readouterr()
-    assert kitestring("backup", "verify", *where) == 1
+    assert kitestring("backup", "verify", *where) == 2
+    assert "which the spec does not trust" in capfd.readouterr().err
     assert kitestring(*create) == 1
     assert "is not among" in capfd.readouterr().err
 

@@ -14,8 +14,6 @@ from kitestring.spec.loaded import LoadedSpec
 # Milvus builds no index for a smaller segment (indexCoord.minSegmentNumRowsToEnableIndex of
 # milvus.yaml, later dataCoord.index…): it searches it exactly.
 SMALL_SEGMENT_ROWS = 1024
-# such segments hold deletes only (SegmentLevel of Milvus's common.proto, by name or number)
-_LEVEL_DELETES = ("L0", "1")
 
 
 def unindexed_rows(loaded: LoadedSpec, snapshot: Snapshot) -> Iterator[Finding]:
@@ -109,11 +107,7 @@ def _without_index(pair: Pair) -> Iterator[Finding]:
 
 
 def _not_in_memory(pair: Pair) -> Iterator[Finding]:
-    disk = {
-        s.id: s.rows
-        for s in pair.observed.segments
-        if s.state == "Flushed" and s.level not in _LEVEL_DELETES and s.rows
-    }
+    disk = {s.id: s.rows for s in pair.observed.segments if s.on_disk}
     memory = {s.id: s.rows for s in pair.observed.loaded_segments if s.state == "Sealed"}
     growing = {s.id for s in pair.observed.loaded_segments if s.state != "Sealed"}
     absent = [i for i in disk if i not in memory and i not in growing]

@@ -93,6 +93,9 @@ class IndexState:
     state: str  # Finished, InProgress, Failed, …
 
 
+_LEVEL_DELETES = ("L0", "1")  # name and number of SegmentLevel.L0 (milvus-proto, common.proto)
+
+
 @dataclass(frozen=True, slots=True)
 class Segment:
     """A segment that the server keeps in its object store."""
@@ -103,6 +106,11 @@ class Segment:
     state: str  # Flushed, Growing, Sealed, Flushing, …
     level: str = "Legacy"
     storage_version: int = 0
+
+    @property
+    def on_disk(self) -> bool:
+        """Whether query nodes should have it: flushed rows, not deletes alone."""
+        return self.state == "Flushed" and self.level not in _LEVEL_DELETES and self.rows > 0
 
 
 @dataclass(frozen=True, slots=True)

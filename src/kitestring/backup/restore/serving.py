@@ -134,27 +134,35 @@ def await_taken_up(milvus: Milvus, backup: CollectionBackup, name: str) -> str:
         return ""
     try:
         wait_until(
-            lambda: not _bare(milvus, name), timeout=_TAKEN_UP, what="the index", longest=0.5
+            lambda: not _not_by_index(milvus, name),
+            timeout=_TAKEN_UP,
+            what="the index",
+            longest=0.5,
         )
     except ServerUnreachable:
         raise
     except MilvusError:
-        number = _bare(milvus, name)
         return (
-            f"{number} segments of `{name}` are in memory without their index: release it and "
-            "load it again"
+            f"{_not_by_index(milvus, name):,} rows of `{name}` are not searched by their index "
+            "yet: if that stays, release it and load it again"
         )
     return ""
 
 
-def _bare(milvus: Milvus, name: str) -> int:
-    """How many segments are searched without their index; 0 where the server can't say."""
+def _not_by_index(milvus: Milvus, name: str) -> int:
+    """How many rows on disk query nodes search without their index, or as growing ones, which
+    have an interim index of another recall; 0 where the server can't say."""
     try:
-        segments = milvus.loaded_segments(name)
+        found = [s for s in milvus.segments(name) if s.on_disk]
+        memory = milvus.loaded_segments(name)
     except ServerUnreachable:
         raise
     except MilvusError:
         return 0
-    return sum(
-        s.state == "Sealed" and s.rows >= SMALL_SEGMENT_ROWS and not s.index_id for s in segments
-    )
+    disk = {s.id: s.rows for s in found if s.rows >= SMALL_SEGMENT_ROWS}  # others have no index
+    sealed = [s for s in memory if s.state == "Sealed"]
+    bare = sum(s.rows for s in sealed if s.rows >= SMALL_SEGMENT_ROWS and not s.index_id)
+    growing = sum(disk.get(s.id, 0) for s in memory if s.state != "Sealed")
+    # segments that a compaction has replaced on disk have as many rows, or more
+    absent = sum(disk.values()) - sum(s.rows for s in sealed)
+    return max(bare, growing, absent)

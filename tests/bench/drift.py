@@ -33,7 +33,7 @@ from tests.bench.measure import machine
 
 FOLDER = Path(".bench")
 Detector = Callable[[LoadedSpec, tuple[str, ...]], Seen]  # of a spec and what `--only` takes
-_ROWS = re.compile(r"([\d,]+) rows?\b")
+_ROWS = re.compile(r"([\d,]+) (?:rows?|documents?)\b")
 
 
 @dataclass
@@ -142,7 +142,7 @@ def _failing(seen: Seen) -> list[Mapping[str, Any]]:
 
 
 def _rows(finding: Mapping[str, Any]) -> int:
-    """How many rows a finding tells of; what a label has is told of every label."""
+    """How many rows or documents a finding tells of; what a label has is told of every label."""
     found = _ROWS.search(finding["message"]) or _ROWS.search(finding["observed"])
     return int(found[1].replace(",", "")) if found else 0
 

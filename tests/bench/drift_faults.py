@@ -22,12 +22,13 @@ from dataclasses import dataclass, replace
 from kitestring.backup.catalog import open_catalog
 from kitestring.clients.embedder import make_embedder
 from kitestring.clients.milvus.client import wait_until
+from kitestring.ingest.ledger import open_ledger
 from kitestring.ingest.write import content_hash
 from kitestring.model.access import Privilege
 from kitestring.model.collection import Index
 from kitestring.spec.loaded import LoadedSpec
 from kitestring.spec.models import HashingOptions
-from tests.bench.drift_site import Site
+from tests.bench.drift_site import TENANT, Site
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Fault:
     name: str
     check: str
     plant: Callable[[Site, int], Iterator[Planted]]
-    rows: bool  # counted by rows, not by findings
+    rows: bool  # counted by rows or documents, not by findings
     along: tuple[str, ...]
 
 
@@ -160,6 +161,21 @@ def no_tenant(site: Site, n: int) -> Iterator[Planted]:
     site.change(rows, tenant_id="")
     yield Planted(n)
     site.change(rows)
+
+
+@fault("documents begun and not finished", "rows.unfinished")
+def unfinished(site: Site, n: int) -> Iterator[Planted]:
+    """An ingestion announced changed documents and was killed before it sent a row of them."""
+    with open_ledger(site.loaded) as ledger:
+        known = ledger.documents(site.main, TENANT)
+        chosen = {doc: known[doc] for doc in site.rng.sample(sorted(known), n)}
+        with ledger.run(site.main) as held:
+            digests = {doc: (content_hash(doc + "!"), had.chunks) for doc, had in chosen.items()}
+            ledger.announce(held, TENANT, digests)
+    yield Planted(n)
+    with open_ledger(site.loaded) as ledger, ledger.run(site.main) as held:
+        ledger.announce(held, TENANT, {d: (had.digest, had.chunks) for d, had in chosen.items()})
+        ledger.complete(held, TENANT, {doc: had.chunks for doc, had in chosen.items()})
 
 
 # --- definitions

@@ -74,8 +74,9 @@ def find_documents(
 
     Raises:
         ExtractFailed: a file given by itself is of an unknown type.
-        IngestError: a path is not there, not below `root`, two files would be the same document,
-            or there is no document at all and `allow_empty` is false.
+        IngestError: a path is not there, not below `root`, or below a directory whose name is
+            not UTF-8; two files would be the same document; or there is no document at all and
+            `allow_empty` is false.
     """
     known: dict[str, Source] = {}
     walked: list[tuple[Path, Path]] = []
@@ -96,6 +97,8 @@ def find_documents(
             raise IngestError(
                 f"{path} is not there", hint="name a file or a directory", subject=str(path)
             )
+        place = str(base.resolve())
+        _refuse_bytes(path, place)
         for file in files:
             if file.suffix.lower() not in EXTRACTORS:
                 skipped.append((file, f"no extractor for `{file.suffix or file.name}`"))
@@ -104,7 +107,7 @@ def find_documents(
             if not doc_id.isprintable():
                 skipped.append((file, "its name is not printable UTF-8"))
                 continue
-            other = known.setdefault(doc_id, Source(doc_id, file, str(base.resolve()))).path
+            other = known.setdefault(doc_id, Source(doc_id, file, place)).path
             if other is not file and not other.samefile(file):
                 raise IngestError(
                     f"{other} and {file} would both be the document `{doc_id}`",
@@ -132,6 +135,18 @@ def below(folder: Path) -> Iterator[Path]:
             path = Path(parent, name)
             if not name.startswith(".") and (path.is_file() or path.is_symlink()):
                 yield path
+
+
+def _refuse_bytes(path: Path, place: str) -> None:
+    """The ledger keeps where ids start from, as text."""
+    try:
+        place.encode()
+    except UnicodeEncodeError:
+        raise IngestError(
+            f"{path}: the name of the directory `{place}` is not UTF-8",
+            hint="rename it; nothing was written",
+            subject=str(path),
+        ) from None
 
 
 def _doc_id(file: Path, base: Path) -> str:

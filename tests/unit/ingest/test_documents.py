@@ -80,3 +80,12 @@ def test_a_pipe_or_a_device_is_no_document_and_blocks_nobody(corpus: Path) -> No
         with pytest.raises(OSError, match="no regular file"):
             sources[name].read()
     assert sources["b.md"].read() == b"b.md"
+
+
+def test_a_folder_whose_name_is_no_text_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"corp\xffus")
+    folder.mkdir()
+    (folder / "a.txt").write_text("words")
+    for paths, root in (([folder], None), ([folder / "a.txt"], None), ([folder / "a.txt"], folder)):
+        with pytest.raises(IngestError, match="not UTF-8"):
+            find_documents(paths, root=root)

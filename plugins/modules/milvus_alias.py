@@ -21,7 +21,9 @@ options:
     type: str
     required: true
   collection:
-    description: The collection that it leads to; that of the spec by default.
+    description:
+      - The collection that it leads to; that of the spec by default.
+      - With C(state=absent), an alias that leads to another one is left, with a warning.
     type: str
   database:
     description: Its database; that of the spec's C(connection) by default.

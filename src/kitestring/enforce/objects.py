@@ -36,7 +36,7 @@ class KeptObject:
     before: Props | None
     after: Props | None
     differences: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()  # of a dry run: without what a real one would fail
+    warnings: tuple[str, ...] = ()  # without what a real run would fail; what is left alone
 
     @property
     def changed(self) -> bool:
@@ -85,7 +85,8 @@ def keep_object(
         kind: a key of `kitestring.objects.kinds.KINDS`.
         named: its properties; None stands for one that is not named. Those that make up its id
             are there, but for the database: the connection's where it is left out.
-        present: False drops it.
+        present: False drops it; an alias that leads to another collection than the one that is
+            named is left, with a warning.
         allow_data_loss: an object that holds rows may be dropped, or made anew.
         keep: properties that are left as they are on an object that is there.
         password: of a user; never kept or shown.
@@ -106,6 +107,8 @@ def keep_object(
     session = session or SpecSession(loaded, password=password)
     wanted = with_declared(loaded, one, given)
     found = one.find(session, wanted)
+    if not present and found and (leads := _another(one, given, found)):
+        return KeptObject(kind, one.identity(wanted), _shown(found), _shown(found), (), (leads,))
     if not present:
         return _absent(one, session, found, one.identity(wanted), allow_data_loss, dry_run)
     if found is None:
@@ -184,6 +187,14 @@ def _ready(kind: Kind, session: Session, wanted: Props, dry_run: bool) -> tuple[
         return ()
     missing = kind.missing(session, wanted)
     return (missing,) if missing else ()
+
+
+def _another(kind: Kind, given: Props, found: Props) -> str:
+    """Whether what is to be dropped is another one than the caller means, in words."""
+    meant = given.get("collection")
+    if kind.name != "alias" or meant in (None, found["collection"]):
+        return ""
+    return f"`{found['name']}` leads to `{found['collection']}`, not to `{meant}`: it is left"
 
 
 def _absent(

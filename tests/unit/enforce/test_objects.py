@@ -63,7 +63,7 @@ STEPS = [
 def test_create_change_delete_each_foretold_done_and_done_again(keep, kind, first, second):
     for name in ("more", "most"):
         keep("collection", {"name": name, "fields": FIELDS})
-    for named, present in ((first, True), (second, True), (first, False)):
+    for named, present in ((first, True), (second, True), (second or first, False)):
         if named is None:
             continue
         told = keep(kind, named, present=present, dry_run=True)
@@ -78,6 +78,19 @@ def test_create_change_delete_each_foretold_done_and_done_again(keep, kind, firs
         again = keep(kind, named, present=present)
         assert not again.changed
         assert again.before == again.after
+
+
+def test_an_alias_that_leads_elsewhere_is_not_the_one_to_drop(keep, session):
+    for name in ("more", "most"):
+        keep("collection", {"name": name, "fields": FIELDS})
+    keep("alias", {"name": "a", "collection": "most"})
+    for dry_run in (True, False):
+        kept = keep("alias", {"name": "a", "collection": "more"}, present=False, dry_run=dry_run)
+        assert not kept.changed
+        assert kept.warnings == ("`a` leads to `most`, not to `more`: it is left",)
+    assert session.server().alias_owner("a") == "most"
+    assert keep("alias", {"name": "a"}, present=False).changed
+    assert session.server().alias_owner("a") is None
 
 
 def test_what_nobody_names_is_the_specs_or_left_alone(keep, spec_from, session):

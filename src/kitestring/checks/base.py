@@ -10,6 +10,7 @@ from kitestring.model.evidence import Evidence
 from kitestring.model.finding import CheckRun, Finding, Location, Severity
 from kitestring.model.report import CheckInfo
 from kitestring.model.snapshot import ObservedCollection, Snapshot
+from kitestring.model.words import plural
 from kitestring.spec.loaded import LoadedSpec
 from kitestring.spec.models import CollectionSpec
 
@@ -123,12 +124,7 @@ def command(loaded: LoadedSpec, *words: str) -> str:
 
 def rows_text(count: int) -> str:
     """`1 row`, `12,345 rows`."""
-    return f"{count:,} row" if count == 1 else f"{count:,} rows"
-
-
-def number_of(count: int, what: str) -> str:
-    """`1 document`, `12,345 documents`."""
-    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
+    return plural(count, "row")
 
 
 def examples_text(keys: tuple[str, ...]) -> str:

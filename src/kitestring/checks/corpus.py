@@ -12,7 +12,6 @@ from kitestring.checks.base import (
     check,
     command,
     examples_text,
-    number_of,
     pairs,
 )
 from kitestring.model.corpus import CorpusSeen
@@ -20,6 +19,7 @@ from kitestring.model.evidence import Evidence
 from kitestring.model.finding import Finding, Severity
 from kitestring.model.snapshot import Snapshot
 from kitestring.model.tally import Tally
+from kitestring.model.words import plural
 from kitestring.spec.loaded import LoadedSpec
 
 READ = "corpus.read"
@@ -57,7 +57,7 @@ def _told(
             continue
         tally: Tally = getattr(seen, kind)
         if tally.count:
-            number = number_of(tally.count, "document")
+            number = plural(tally.count, "document")
             yield Finding(
                 f"corpus.{name}",
                 Severity.FAIL,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kitestring.checks.base import LEDGER_THERE, check, command, examples_text, number_of, pairs
+from kitestring.checks.base import LEDGER_THERE, check, command, examples_text, pairs
 from kitestring.model.evidence import Evidence
 from kitestring.model.finding import Finding, Severity
 from kitestring.model.snapshot import Snapshot
+from kitestring.model.words import plural
 from kitestring.spec.loaded import LoadedSpec
 
 UNFINISHED = "rows.unfinished"
@@ -28,10 +29,10 @@ def unfinished(loaded: LoadedSpec, snapshot: Snapshot) -> Iterator[Finding]:
                 UNFINISHED,
                 Severity.FAIL,
                 pair.subject,
-                f"{number_of(begun.count, 'document')} begun by an ingestion and not wholly "
+                f"{plural(begun.count, 'document')} begun by an ingestion and not wholly "
                 f"written{examples_text(begun.examples)}",
                 expected="0 documents",
-                observed=number_of(begun.count, "document"),
+                observed=plural(begun.count, "document"),
                 hint=again,
                 location=pair.locate(),
             )
@@ -40,9 +41,9 @@ def unfinished(loaded: LoadedSpec, snapshot: Snapshot) -> Iterator[Finding]:
                 UNFINISHED,
                 Severity.WARN,
                 pair.subject,
-                f"{number_of(parked, 'dead letter')}: what could not be read or written",
+                f"{plural(parked, 'dead letter')}: what could not be read or written",
                 expected="0 dead letters",
-                observed=number_of(parked, "dead letter"),
+                observed=plural(parked, "dead letter"),
                 hint=f"{loaded.state_dir}/dead-letters/{pair.spec.name}.jsonl says why; mend it "
                 f"and {again}",
                 location=pair.locate(),

@@ -9,9 +9,10 @@ from typing import Any
 
 from kitestring.model.codec import to_plain
 from kitestring.model.drill import CollectionScore, DrillRecord, DrillSummary, Recall
+from kitestring.model.words import plural
 from kitestring.render.html import render_page
 from kitestring.render.markdown import plain
-from kitestring.render.words import duration, plural, rto_words, when
+from kitestring.render.words import duration, rto_words, when
 
 LIST_VERSION = 1
 NO_ANSWER = "the restored copy gave no right answer"

@@ -10,10 +10,11 @@ from statistics import median
 from kitestring.model.backup import BackupSummary
 from kitestring.model.codec import to_plain
 from kitestring.model.drill import OLDER_PHASES, PHASES, DrillRecord, DrillSummary
+from kitestring.model.words import plural
 from kitestring.render.charts import BYTES, SECONDS, Scale, colour, scale
 from kitestring.render.drill import PHASE_LABELS, drills_text, in_rto, page_values
 from kitestring.render.html import render_page
-from kitestring.render.words import data_size, duration, plural, rto_words, when
+from kitestring.render.words import data_size, duration, rto_words, when
 from kitestring.spec.models import Objectives
 
 HISTORY_VERSION = 1

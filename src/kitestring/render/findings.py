@@ -12,7 +12,8 @@ from kitestring.model.finding import Finding, Verdict
 from kitestring.model.report import CheckInfo, DriftReport, group_of
 from kitestring.model.snapshot import ObservedCollection
 from kitestring.model.watermark import later_text
-from kitestring.render.words import duration, plural, printable, when
+from kitestring.model.words import plural
+from kitestring.render.words import duration, printable, when
 
 _STYLES = {
     "fail": "bold red",

@@ -13,8 +13,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 
 from kitestring.model.report import GROUPS, DriftReport, group_of
+from kitestring.model.words import plural
 from kitestring.render.markdown import HEADINGS
-from kitestring.render.words import data_size, duration, plural, printable, when
+from kitestring.render.words import data_size, duration, printable, when
 
 
 @cache

@@ -8,7 +8,8 @@ from typing import Any
 
 from kitestring.model.codec import to_plain
 from kitestring.model.infra import ChangedObject, FieldChange, InfraSnapshot
-from kitestring.render.words import duration, plural
+from kitestring.model.words import plural
+from kitestring.render.words import duration
 
 SCHEMA_VERSION = 1
 

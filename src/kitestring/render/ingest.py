@@ -8,7 +8,8 @@ import textwrap
 
 from kitestring.model.codec import to_plain
 from kitestring.model.ingest import IngestReport, Passage, SearchReport
-from kitestring.render.words import duration, plural
+from kitestring.model.words import plural
+from kitestring.render.words import duration
 
 _CONTROL = re.compile(r"[^\S \n]|[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 _SHOWN = 5  # files passed over that are listed by name

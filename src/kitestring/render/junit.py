@@ -13,7 +13,8 @@ from xml.etree import ElementTree as ET
 from kitestring.model.checkout import Checkout
 from kitestring.model.finding import CheckRun, Finding, Verdict
 from kitestring.model.report import DriftReport, group_of
-from kitestring.render.words import plural, printable
+from kitestring.model.words import plural
+from kitestring.render.words import printable
 
 
 def drift_junit(report: DriftReport, checkout: Checkout) -> str:

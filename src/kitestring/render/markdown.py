@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from kitestring.model.finding import Finding
 from kitestring.model.report import GROUPS, DriftReport, group_of
-from kitestring.render.words import duration, plural, printable, when
+from kitestring.model.words import plural
+from kitestring.render.words import duration, printable, when
 
 HEADINGS = {
     "fail": "Failures",

@@ -8,8 +8,8 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from kitestring.model.words import plural
 from kitestring.render.backup import bytes_as_text, table_as_text, time_as_text
-from kitestring.render.words import plural
 
 _GB = 1e9
 _SHOWN = 10

@@ -9,7 +9,8 @@ from typing import Any
 from kitestring.model.codec import to_plain
 from kitestring.model.finding import Verdict
 from kitestring.model.reembed import Estimate, Gate, Operation, ReembedPlan, ReembedStatus
-from kitestring.render.words import data_size, duration, plural, when
+from kitestring.model.words import plural
+from kitestring.render.words import data_size, duration, when
 
 _MARK = {Verdict.PASS: "met", Verdict.FAIL: "MISSED", Verdict.INCONCLUSIVE: "inconclusive"}
 

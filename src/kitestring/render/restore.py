@@ -13,7 +13,8 @@ from kitestring.model.restore import (
     RtoEstimate,
     Span,
 )
-from kitestring.render.words import data_size, duration, plural, when
+from kitestring.model.words import plural
+from kitestring.render.words import data_size, duration, when
 
 
 def plan_json(plan: RestorePlan) -> str:

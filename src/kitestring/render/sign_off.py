@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from kitestring.model.signoff import SignOff
-from kitestring.render.words import plural, printable, when
+from kitestring.model.words import plural
+from kitestring.render.words import printable, when
 from kitestring.stats.power import seen_with
 from kitestring.stats.rank import limit
 

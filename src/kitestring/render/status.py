@@ -13,9 +13,10 @@ from kitestring.model.backup import BackupSummary
 from kitestring.model.collection import CollectionInfo
 from kitestring.model.drill import DrillSummary
 from kitestring.model.snapshot import ObservedCollection, Snapshot
+from kitestring.model.words import plural
 from kitestring.render.findings import console_for
 from kitestring.render.json import collection_facts
-from kitestring.render.words import duration, plural, rto_words, when
+from kitestring.render.words import duration, rto_words, when
 from kitestring.spec.loaded import LoadedSpec
 
 STATUS_SCHEMA_VERSION = 1

@@ -40,11 +40,6 @@ def age(seconds: float) -> str:
     return f"{seconds:.0f}s"
 
 
-def plural(number: int, noun: str) -> str:
-    """`1 check`, `3 checks`, `12,345 rows`."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
 def data_size(number: float) -> str:
     """`512 B`, `1.5 KiB`, `3.2 GiB` from bytes."""
     if number < 1024:

@@ -13,10 +13,11 @@ import pytest
 from kitestring.drift import run_drift
 from kitestring.model.evidence import ALL
 from kitestring.model.snapshot import Tally
+from kitestring.model.words import plural
 from kitestring.render.formats import FORMATS, rendered_drift, write_drift
 from kitestring.render.html import environment, model_bars
 from kitestring.render.markdown import plain
-from kitestring.render.words import data_size, duration, plural, printable, when
+from kitestring.render.words import data_size, duration, printable, when
 
 NASTY = '<script>alert("x")</script> | \x1b[31m`_*'
 VOID = {"meta", "link", "br", "hr", "img", "input"}

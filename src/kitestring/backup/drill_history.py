@@ -16,13 +16,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from kitestring.backup.seal.sign import Signer, Verifier, signer_of, verifier_of
-from kitestring.clients.textfile import write_whole
+from kitestring.clients.textfile import make_folder, write_whole
 from kitestring.errors import (
     DrillNotFound,
     DrillRecordUnreadable,
     DrillRefused,
     SignatureInvalid,
-    StoreError,
 )
 from kitestring.model.codec import from_plain, to_plain
 from kitestring.model.drill import DRILL_VERSION, DrillRecord, DrillSummary
@@ -85,14 +84,7 @@ class DrillHistory:
         if not _ID.fullmatch(record.id):
             raise ValueError(f"{record.id!r} is no drill id")
         data = json.dumps(to_plain(record), indent=2, allow_nan=False).encode() + b"\n"
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StoreError(
-                f"the record of the drill can't be kept in {self.folder}: {error.strerror}",
-                hint="correct `state` in the spec",
-                subject=str(self.folder),
-            ) from None
+        make_folder(self.folder, hint="correct `state` in the spec")
         path = self.folder / f"{record.id}.json"
         if self._signer is not None:  # first: a record is never there without its signature
             signature = self._signer.sign_document(data, _context(record.id))

@@ -12,8 +12,8 @@ from urllib.parse import quote
 
 from kitestring.canary.arrays import unpacked
 from kitestring.canary.probe_texts import PROBE_TEXTS
-from kitestring.clients.textfile import write_whole
-from kitestring.errors import SignOffUnreadable, StoreError
+from kitestring.clients.textfile import make_folder, write_whole
+from kitestring.errors import SignOffUnreadable
 from kitestring.model.codec import from_plain, to_plain
 from kitestring.model.signoff import SIGN_OFF_VERSION, SignOff
 from kitestring.spec.loaded import LoadedSpec
@@ -59,14 +59,8 @@ def write_sign_off(loaded: LoadedSpec, sign_off: SignOff) -> Path:
         StoreFull, StoreError: it can't be written.
     """
     file = sign_off_file(loaded, sign_off.collection, sign_off.fingerprint.label)
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(
-            f"{file.parent} cannot be made: {error.strerror}",
-            hint="let this user write the directory that `state` of the spec names",
-            subject=str(file.parent),
-        ) from None
+    hint = "let this user write the directory that `state` of the spec names"
+    make_folder(file.parent, hint=hint)
     write_whole(file, json.dumps(to_plain(sign_off), indent=1) + "\n")
     return file
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from kitestring.errors import StoreError, StoreFull
 
+_ELSEWHERE = "write to another place"
+
 
 def require_writable(path: Path) -> None:
     """Refuses a place where `write_whole` would fail, before long work is begun.
@@ -29,7 +31,7 @@ def require_writable(path: Path) -> None:
     if reason:
         raise StoreError(
             f"{path} cannot be written: {reason}",
-            hint="write to another place",
+            hint=_ELSEWHERE,
             subject=str(path),
         )
 
@@ -66,6 +68,22 @@ def write_whole(path: Path, content: str | bytes, *, durable: bool = False) -> N
         raise _unwritten(path, error) from None
 
 
+def make_folder(folder: Path, *, hint: str = _ELSEWHERE) -> None:
+    """Makes a folder and those above it, where they are not there.
+
+    Args:
+        hint: what to do where that is not allowed.
+
+    Raises:
+        StoreFull: no space is left.
+        StoreError: it may not be made, or is a file.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritten(folder, error, hint) from None
+
+
 def write_pages(folder: Path, pages: Mapping[str, str], *, within: str) -> None:
     """Writes generated pages by their paths below a folder, and removes the Markdown files of the
     folder `within` it that are not among them.
@@ -73,10 +91,7 @@ def write_pages(folder: Path, pages: Mapping[str, str], *, within: str) -> None:
     Raises:
         StoreError: the folder may not be written.
     """
-    try:
-        (folder / within).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _unwritten(folder, error) from None
+    make_folder(folder / within)
     for path, text in pages.items():
         write_whole(folder / path, text)
     for old in (folder / within).glob("*.md"):
@@ -99,7 +114,7 @@ def _is_stream(path: Path) -> bool:
     return mode != 0 and not own and not stat.S_ISDIR(mode)
 
 
-def _unwritten(path: Path, error: OSError) -> StoreError:
+def _unwritten(path: Path, error: OSError, hint: str = _ELSEWHERE) -> StoreError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StoreFull(
             f"no space is left for {path}",
@@ -108,6 +123,6 @@ def _unwritten(path: Path, error: OSError) -> StoreError:
         )
     return StoreError(
         f"{path} cannot be written: {error.strerror}",
-        hint="write to another place",
+        hint=hint,
         subject=str(path),
     )

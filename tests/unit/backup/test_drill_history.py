@@ -221,7 +221,7 @@ def test_a_history_that_can_not_be_kept_is_refused_beforehand(tmp_path: Path) ->
     with pytest.raises(DrillRefused, match="state is a file") as error:
         history(tmp_path).check_writable()
     assert "`state` in the spec" in error.value.hint
-    with pytest.raises(StoreError, match="can't be kept"):
+    with pytest.raises(StoreError, match="drills cannot be written"):
         history(tmp_path).write(RECORD)
 
 

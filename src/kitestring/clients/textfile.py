@@ -65,7 +65,7 @@ def write_whole(path: Path, content: str | bytes, *, durable: bool = False) -> N
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
-        raise _unwritten(path, error) from None
+        raise unwritten(path, error) from None
 
 
 def make_folder(folder: Path, *, hint: str = _ELSEWHERE) -> None:
@@ -81,7 +81,7 @@ def make_folder(folder: Path, *, hint: str = _ELSEWHERE) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise _unwritten(folder, error, hint) from None
+        raise unwritten(folder, error, hint) from None
 
 
 def write_pages(folder: Path, pages: Mapping[str, str], *, within: str) -> None:
@@ -99,6 +99,25 @@ def write_pages(folder: Path, pages: Mapping[str, str], *, within: str) -> None:
             old.unlink()
 
 
+def unwritten(path: Path, error: OSError, hint: str = _ELSEWHERE) -> StoreError:
+    """The error of a file or folder that could not be written: StoreFull where no space is left.
+
+    Args:
+        hint: what to do where it is not for want of space.
+    """
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StoreFull(
+            f"no space is left for {path}",
+            hint="free some space, or write elsewhere",
+            subject=str(path),
+        )
+    return StoreError(
+        f"{path} cannot be written: {error.strerror}",
+        hint=hint,
+        subject=str(path),
+    )
+
+
 def _mode(path: Path) -> int:
     """What the file is; 0 where there is none, or none that may be seen."""
     try:
@@ -112,17 +131,3 @@ def _is_stream(path: Path) -> bool:
     mode = _mode(path)
     own = stat.S_ISREG(mode) and path.parts[:2] not in (("/", "dev"), ("/", "proc"))
     return mode != 0 and not own and not stat.S_ISDIR(mode)
-
-
-def _unwritten(path: Path, error: OSError, hint: str = _ELSEWHERE) -> StoreError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StoreFull(
-            f"no space is left for {path}",
-            hint="free some space, or write elsewhere",
-            subject=str(path),
-        )
-    return StoreError(
-        f"{path} cannot be written: {error.strerror}",
-        hint=hint,
-        subject=str(path),
-    )

@@ -36,12 +36,12 @@ from kitestring.backup.logical.where import Filter, parse, select
 from kitestring.backup.logical.writer import FolderWriter
 from kitestring.backup.pool import PoolReader
 from kitestring.clients.exclusive import exclusive
+from kitestring.clients.textfile import unwritten
 from kitestring.errors import (
     BackupDamaged,
     BackupError,
     BackupRefused,
     KitestringError,
-    StoreFull,
     UsageError,
 )
 from kitestring.model.backup import BackupManifest, CollectionBackup
@@ -147,11 +147,8 @@ def export(
                     folder.rmdir()
                 beside.rename(folder)
     except OSError as error:
-        raise StoreFull(
-            f"{folder} could not be written: {error.strerror or error}",
-            hint="free some space, or name another folder; nothing is left of the export",
-            subject=str(folder),
-        ) from error
+        hint = "name another folder; nothing is left of the export"
+        raise unwritten(folder, error, hint) from error
     finally:
         with shielded():
             shutil.rmtree(beside, ignore_errors=True)

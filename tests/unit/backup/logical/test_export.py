@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,10 +15,11 @@ import pytest
 
 from kitestring.backup.catalog import open_catalog
 from kitestring.backup.create import create_backup
+from kitestring.backup.logical import export as exports
 from kitestring.backup.logical.create import create_logical
 from kitestring.backup.logical.export import export
 from kitestring.clients.exclusive import exclusive
-from kitestring.errors import BackupDamaged, BackupRefused, UsageError
+from kitestring.errors import BackupDamaged, BackupRefused, StoreError, StoreFull, UsageError
 from kitestring.model.backup import BackupManifest
 from kitestring.model.digest import digest_batches
 from kitestring.spec.loaded import LoadedSpec
@@ -94,6 +97,25 @@ def test_what_can_not_be_exported_is_refused_and_leaves_nothing(
             export(catalog, made, tmp_path / "out", **options)
     assert not (tmp_path / "out").exists()
     assert [p.name for p in full.iterdir()] == ["mine"]
+
+
+@pytest.mark.parametrize(
+    ("number", "error", "told"),
+    [(errno.ENOSPC, StoreFull, "no space is left"), (errno.EROFS, StoreError, "Read-only")],
+)
+def test_a_folder_that_can_not_be_written_says_why(
+    made: BackupManifest, loaded: LoadedSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    number: int, error: type[StoreError], told: str,
+) -> None:  # fmt: skip
+    def refusing(path: Path, content: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(exports, "_write_json", refusing)
+    with pytest.raises(StoreError, match=told) as raised:
+        export(open_catalog(loaded), made, tmp_path / "new" / "out")
+    assert type(raised.value) is error
+    assert ("space" in raised.value.hint) is (error is StoreFull)
+    assert list((tmp_path / "new").iterdir()) == []
 
 
 def test_a_damaged_backup_leaves_no_folder(

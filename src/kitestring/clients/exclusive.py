@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import fcntl
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO, Any
 
 from kitestring.errors import EnforceBusy, EnforceError, KitestringError
+
+_LOOK = 0.5  # seconds: far longer than `is_held` keeps a lock from others
+_POLL = 0.02
 
 
 @contextmanager
@@ -38,12 +43,32 @@ def exclusive(
             subject=str(path),
         ) from None
     with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _taken(file, fcntl.LOCK_EX, _LOOK):
             raise busy(
                 f"another {what} of this cluster is under way",
                 hint=f"wait for it to end; it holds {path}",
                 subject=str(path),
-            ) from None
+            )
         yield
+
+
+def is_held(path: Path) -> bool:
+    """Whether a process holds the lock file. Who wants it meanwhile gets it."""
+    try:
+        with path.open("rb") as file:
+            return not _taken(file, fcntl.LOCK_SH, 0.0)
+    except OSError:
+        return False
+
+
+def _taken(file: IO[Any], how: int, wait: float) -> bool:
+    deadline = time.monotonic() + wait
+    while True:
+        try:
+            fcntl.flock(file, how | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(_POLL)
+        else:
+            return True

@@ -10,8 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from kitestring.clients.exclusive import exclusive
-from kitestring.clients.textfile import write_whole
+from kitestring.clients.exclusive import exclusive, is_held
+from kitestring.clients.textfile import make_folder, write_whole
 from kitestring.errors import ReembedBusy, ReembedError
 from kitestring.model.codec import from_plain, to_plain
 from kitestring.model.reembed import OPERATION_VERSION, Operation
@@ -41,7 +41,7 @@ def save(loaded: LoadedSpec, operation: Operation, **changes: Any) -> Operation:
     """
     changed = replace(operation, updated_at=now_ms(), **changes)
     path = folder(loaded) / f"{operation.source}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     write_whole(path, json.dumps(to_plain(changed), indent=2) + "\n")
     return changed
 
@@ -77,20 +77,18 @@ def held(loaded: LoadedSpec, source: str) -> Iterator[None]:
     Raises:
         ReembedBusy: another does.
     """
-    path = folder(loaded) / f"{source}.lock"
+    path = _lock(loaded, source)
     with exclusive(path, f"re-embedding of `{source}`", busy=ReembedBusy, failed=ReembedError):
         yield
 
 
 def is_worked_at(loaded: LoadedSpec, source: str) -> bool:
     """Whether a process holds the collection's re-embedding."""
-    if not (folder(loaded) / f"{source}.lock").exists():
-        return False
-    try:
-        with held(loaded, source):
-            return False
-    except ReembedBusy:
-        return True
+    return is_held(_lock(loaded, source))
+
+
+def _lock(loaded: LoadedSpec, source: str) -> Path:
+    return folder(loaded) / f"{source}.lock"
 
 
 def _read(path: Path) -> Operation:

@@ -163,7 +163,7 @@ def no_tenant(site: Site, n: int) -> Iterator[Planted]:
     site.change(rows)
 
 
-@fault("documents begun and not finished", "rows.unfinished")
+@fault("unfinished documents", "rows.unfinished")
 def unfinished(site: Site, n: int) -> Iterator[Planted]:
     """An ingestion announced changed documents and was killed before it sent a row of them."""
     with open_ledger(site.loaded) as ledger:

@@ -76,6 +76,18 @@ def test_what_query_nodes_never_take_up_is_told(monkeypatch: pytest.MonkeyPatch)
     assert told.startswith("4,000 rows of `docs`")
 
 
+def test_what_is_taken_up_at_the_last_moment_is_no_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    growing, indexed = [in_memory("Growing")], [in_memory("Sealed", 5)]
+    server = Handoff([growing, indexed])
+
+    def too_late(done: Any, **_: Any) -> None:
+        assert not done()
+        raise MilvusError("the index was not done")
+
+    monkeypatch.setattr(serving, "wait_until", too_late)
+    assert words(server, monkeypatch) == ""
+
+
 def test_rows_that_nobody_flushed_are_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     assert words(Handoff([[in_memory("Growing", number=9)]], disk=[]), monkeypatch) == ""
 

@@ -142,10 +142,11 @@ def await_taken_up(milvus: Milvus, backup: CollectionBackup, name: str) -> str:
     except ServerUnreachable:
         raise
     except MilvusError:
-        return (
-            f"{_not_by_index(milvus, name):,} rows of `{name}` are not searched by their index "
-            "yet: if that stays, release it and load it again"
-        )
+        if left := _not_by_index(milvus, name):
+            return (
+                f"{left:,} rows of `{name}` are not searched by their index yet: if that stays, "
+                "release it and load it again"
+            )
     return ""
 
 

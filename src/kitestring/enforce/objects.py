@@ -107,9 +107,10 @@ def keep_object(
     session = session or SpecSession(loaded, password=password)
     wanted = with_declared(loaded, one, given)
     found = one.find(session, wanted)
-    if not present and found and (leads := _another(one, given, found)):
-        return KeptObject(kind, one.identity(wanted), _shown(found), _shown(found), (), (leads,))
     if not present:
+        if found and (why := one.another(given, found)):
+            left = _shown(found)
+            return KeptObject(kind, one.identity(wanted), left, left, (), (f"{why}: it is left",))
         return _absent(one, session, found, one.identity(wanted), allow_data_loss, dry_run)
     if found is None:
         return _made(one, session, wanted, dry_run)
@@ -187,14 +188,6 @@ def _ready(kind: Kind, session: Session, wanted: Props, dry_run: bool) -> tuple[
         return ()
     missing = kind.missing(session, wanted)
     return (missing,) if missing else ()
-
-
-def _another(kind: Kind, given: Props, found: Props) -> str:
-    """Whether what is to be dropped is another one than the caller means, in words."""
-    meant = given.get("collection")
-    if kind.name != "alias" or meant in (None, found["collection"]):
-        return ""
-    return f"`{found['name']}` leads to `{found['collection']}`, not to `{meant}`: it is left"
 
 
 def _absent(

@@ -121,6 +121,11 @@ class Kind(ABC):
         """What has to be on the server before this can be made or changed, and is not."""
         return ""
 
+    def another(self, meant: Props, found: Props) -> str:
+        """Why what is there under the id is not what is `meant` to be dropped, in words; empty
+        where it is."""
+        return ""
+
     @abstractmethod
     def drop(self, session: Session, props: Props) -> None:
         """Drops it; does nothing where it is gone."""

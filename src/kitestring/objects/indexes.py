@@ -285,10 +285,14 @@ class Alias(Kind):
     def missing(self, session: Session, wanted: Props) -> str:
         return no_collection(session, wanted["database"], wanted["collection"])
 
+    def another(self, meant: Props, found: Props) -> str:
+        # one that was moved by hand is somebody else's now
+        leads, wanted = found["collection"], meant.get("collection", found["collection"])
+        return "" if leads == wanted else f"`{found['name']}` leads to `{leads}`, not to `{wanted}`"
+
     def drop(self, session: Session, props: Props) -> None:
         found = self.find(session, props)
-        # one that was moved by hand is somebody else's now
-        if found is not None and found["collection"] == props["collection"]:
+        if found is not None and not self.another(props, found):
             session.server(props["database"]).drop_alias(props["name"])
 
 

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from kitestring.canary.arrays import unpacked
 from kitestring.canary.probe_texts import PROBE_TEXTS
-from kitestring.clients.textfile import make_folder, write_whole
+from kitestring.clients.textfile import STATE_HINT, make_folder, write_whole
 from kitestring.errors import SignOffUnreadable
 from kitestring.model.codec import from_plain, to_plain
 from kitestring.model.signoff import SIGN_OFF_VERSION, SignOff
@@ -59,8 +59,7 @@ def write_sign_off(loaded: LoadedSpec, sign_off: SignOff) -> Path:
         StoreFull, StoreError: it can't be written.
     """
     file = sign_off_file(loaded, sign_off.collection, sign_off.fingerprint.label)
-    hint = "let this user write the directory that `state` of the spec names"
-    make_folder(file.parent, hint=hint)
+    make_folder(file.parent, hint=STATE_HINT)
     write_whole(file, json.dumps(to_plain(sign_off), indent=1) + "\n")
     return file
 

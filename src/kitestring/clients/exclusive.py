@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from kitestring.clients.textfile import STATE_HINT
 from kitestring.errors import EnforceBusy, EnforceError, KitestringError
 
 _LOOK = 0.5  # seconds: far longer than `is_held` keeps a lock from others
@@ -39,7 +40,7 @@ def exclusive(
     except OSError as error:
         raise failed(
             f"the lock {path} can't be written: {error.strerror}",
-            hint="let this user write the directory that `state` of the spec names",
+            hint=STATE_HINT,
             subject=str(path),
         ) from None
     with file:
@@ -57,7 +58,7 @@ def is_held(path: Path) -> bool:
     try:
         with path.open("rb") as file:
             return not _taken(file, fcntl.LOCK_SH, 0.0)
-    except OSError:
+    except FileNotFoundError:
         return False
 
 

@@ -6,8 +6,7 @@ import fcntl
 import json
 from collections.abc import Callable
 
-from kitestring.clients.textfile import write_whole
-from kitestring.errors import StoreError
+from kitestring.clients.textfile import STATE_HINT, unwritten, write_whole
 from kitestring.model.codec import to_plain
 from kitestring.model.registry import Registry
 from kitestring.spec.loaded import LoadedSpec
@@ -26,11 +25,7 @@ def change_registry(loaded: LoadedSpec, change: Callable[[Registry], Registry]) 
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = path.with_suffix(".lock").open("a")
     except OSError as error:
-        raise StoreError(
-            f"{path} cannot be written: {error.strerror}",
-            hint="let this user write the directory that `state` of the spec names",
-            subject=str(path),
-        ) from None
+        raise unwritten(path, error, STATE_HINT) from None
     with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         changed = change(read_registry(loaded))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from kitestring.errors import StoreError, StoreFull
 
+STATE_HINT = "let this user write the directory that `state` of the spec names"
 _ELSEWHERE = "write to another place"
 
 
@@ -112,7 +113,7 @@ def unwritten(path: Path, error: OSError, hint: str = _ELSEWHERE) -> StoreError:
             subject=str(path),
         )
     return StoreError(
-        f"{path} cannot be written: {error.strerror}",
+        f"{path} cannot be written: {error.strerror or error}",
         hint=hint,
         subject=str(path),
     )

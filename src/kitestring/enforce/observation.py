@@ -84,11 +84,12 @@ def _name(loaded: LoadedSpec, number: str) -> str:
 
 
 def _unwritable(path: Path, error: OSError) -> Exception:
+    from kitestring.clients.textfile import STATE_HINT
     from kitestring.errors import EnforceError
 
     return EnforceError(
         f"{path} can't be written: {error.strerror}",
-        hint="let this user write the directory that `state` of the spec names",
+        hint=STATE_HINT,
         subject=str(path),
     )
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from kitestring.clients.cron import LOG_BYTES, LOGS_KEPT, VERBS, log_of, record_of
 from kitestring.clients.exclusive import exclusive
-from kitestring.clients.textfile import write_whole
+from kitestring.clients.textfile import STATE_HINT, write_whole
 from kitestring.enforce.notify import Message, tell
 from kitestring.errors import EnforceError
 from kitestring.render.prometheus import Gauge, metrics_as_text
@@ -94,7 +94,7 @@ def run_scheduled(loaded: LoadedSpec, task: str) -> TaskRun:
         except OSError as error:
             raise EnforceError(
                 f"the log {log} can't be written: {error.strerror}",
-                hint="let this user write the directory that `state` of the spec names",
+                hint=STATE_HINT,
                 subject=str(log),
             ) from None
         done = TaskRun(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kitestring.clients.exclusive import exclusive, is_held
-from kitestring.clients.textfile import make_folder, write_whole
+from kitestring.clients.textfile import STATE_HINT, make_folder, write_whole
 from kitestring.errors import ReembedBusy, ReembedError
 from kitestring.model.codec import from_plain, to_plain
 from kitestring.model.reembed import OPERATION_VERSION, Operation
@@ -41,7 +41,7 @@ def save(loaded: LoadedSpec, operation: Operation, **changes: Any) -> Operation:
     """
     changed = replace(operation, updated_at=now_ms(), **changes)
     path = folder(loaded) / f"{operation.source}.json"
-    make_folder(path.parent)
+    make_folder(path.parent, hint=STATE_HINT)
     write_whole(path, json.dumps(to_plain(changed), indent=2) + "\n")
     return changed
 

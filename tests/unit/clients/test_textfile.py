@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kitestring.clients.textfile import require_writable, write_pages, write_whole
+from kitestring.clients.textfile import require_writable, unwritten, write_pages, write_whole
 from kitestring.errors import StoreError
 
 
@@ -45,3 +45,8 @@ def test_pages_below_a_file_are_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="file/checks cannot be written: Not a directory"):
         write_pages(tmp_path / "file", {}, within="checks")
+
+
+def test_an_error_without_a_number_is_told_by_its_own_words(tmp_path: Path) -> None:
+    assert "None" not in unwritten(tmp_path, OSError("the disk is odd")).message
+    assert "the disk is odd" in unwritten(tmp_path, OSError("the disk is odd")).message

@@ -172,7 +172,7 @@ def node_memory(loaded: LoadedSpec) -> int | None:
 
 def _rows(pair: Pair) -> int:
     """As written: deleted rows that are not compacted away take memory too."""
-    return sum(s.rows for s in pair.observed.segments if s.level not in ("L0", "1"))
+    return sum(s.rows for s in pair.observed.segments if not s.deletes_only)
 
 
 def _alone(pair: Pair) -> Iterator[tuple[int, int, int]]:

@@ -108,9 +108,13 @@ class Segment:
     storage_version: int = 0
 
     @property
+    def deletes_only(self) -> bool:
+        return self.level in _LEVEL_DELETES
+
+    @property
     def on_disk(self) -> bool:
         """Whether query nodes should have it: flushed rows, not deletes alone."""
-        return self.state == "Flushed" and self.level not in _LEVEL_DELETES and self.rows > 0
+        return self.state == "Flushed" and not self.deletes_only and self.rows > 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -283,8 +283,7 @@ def edited_timer(site: Site, _: int) -> Iterator[Planted]:
 def stale_backup(site: Site, _: int) -> Iterator[Planted]:
     """The objective is made the shortest that a schedule can keep; the backup has to be older."""
     newest = max(made.boundary for made in open_catalog(site.loaded).summaries())
-    while time.time() * 1000 - newest <= 61_000:
-        time.sleep(1)
+    wait_until(lambda: time.time() * 1000 - newest > 61_000, timeout=120, what="its age")
     often = {"backup": {"every": "1m"}}
     yield Planted(1, site.variant(objectives={"rpo": "1m", "rto": "1h"}, day2=often))
 
